@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 _STREAM_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_EVENT_ID = re.compile(r"([A-Za-z0-9_.-]{1,100}):([0-9]{1,15})")
 
 
 class StoreUnavailable(Exception):
-    """The store cannot be reached now. Nothing was decided: the same request may be sent again after `retry_after` seconds."""
+    """The store cannot be reached now: the same request may be sent again after `retry_after` seconds."""
 
     retry_after: int = 2
 
