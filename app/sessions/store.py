@@ -171,16 +171,10 @@ def stream_start(stream: str) -> str:
 
 def parse_event_id(event_id: str) -> tuple[str, int]:
     """The stream and the sequence of an event id. Raises `UnknownEvent` for anything else."""
-    stream, colon, digits = event_id.rpartition(":")
-    if (
-        not colon
-        or not _STREAM_NAME.fullmatch(stream)
-        or not digits.isascii()
-        or not digits.isdigit()
-        or len(digits) > 15
-    ):
+    match = _EVENT_ID.fullmatch(event_id)
+    if match is None:
         raise UnknownEvent(f"event id {event_id[:80]!r} is not one that this server gave out")
-    return stream, int(digits)
+    return match[1], int(match[2])
 
 
 def check_stream_name(stream: str) -> None:
