@@ -24,17 +24,16 @@ class Secret(str):
     __slots__ = ()
 
 
-def plain(value: Any) -> Any:
-    """A wire value as plain JSON, with secrets marked and whole floats as integers."""
+def plain(value: Any, *, secret: bool = False) -> Any:
+    """A wire value as plain JSON, with every string of a secret marked and whole floats as integers."""
     if isinstance(value, dict):
         if value.get(SIGNATURE) == SECRET_SIGNATURE:
-            inner = plain(value["value"])
-            return Secret(inner) if isinstance(inner, str) else inner
-        if SIGNATURE in value:
-            return {key: plain(item) for key, item in value.items() if key != SIGNATURE}
-        return {key: plain(item) for key, item in value.items()}
+            return plain(value["value"], secret=True)
+        return {key: plain(item, secret=secret) for key, item in value.items() if key != SIGNATURE}
     if isinstance(value, list):
-        return [plain(item) for item in value]
+        return [plain(item, secret=secret) for item in value]
+    if secret and isinstance(value, str):
+        return Secret(value)
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

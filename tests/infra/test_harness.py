@@ -24,6 +24,7 @@ def test_a_component_is_recorded_with_its_children_options_and_outputs(run):
     assert secret.protect
     assert secret.retain_on_delete
     assert secret.parent.endswith("slipway:testing:Pair::pair")
+    assert type(secret.at("apiVersion")).__name__ == "str"
     assert stack.outputs(stack.one("Pair")) == {"secret": "pair-secret-0a1b2c3d"}
 
 
