@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
 
@@ -191,7 +191,7 @@ class MemoryStore:
             queue.put_nowait(data)
 
     @asynccontextmanager
-    async def follow(self, channel: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def follow(self, channel: str) -> AsyncGenerator[AsyncIterator[bytes]]:
         queue: asyncio.Queue[bytes] = asyncio.Queue(_CHANNEL_BACKLOG)
         queues = self._channels.setdefault(channel, set())
         queues.add(queue)
