@@ -30,6 +30,14 @@ APP_USER = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
+class SecretKey:
+    """One value of a Secret, by reference: the value itself never leaves the Secret."""
+
+    secret: pulumi.Input[str]
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Resources:
     """What a container asks for and what it may use at most."""
 

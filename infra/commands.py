@@ -1,0 +1,3 @@
+"""The commands of the one image, one a role. The image's entry point is not relied upon."""
+
+SERVE = ("slipway", "serve")
