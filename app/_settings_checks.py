@@ -62,9 +62,8 @@ def refused(error: ValidationError, given: Mapping[str, object], expected: Mappi
     for item in error.errors(include_url=False, include_context=False, include_input=False):
         variable = str(item["loc"][0])
         value = given.get(variable)
-        remedy = (
-            f"is wrong: {item['msg'][:1].lower()}{item['msg'][1:]}. Give {expected.get(variable, 'another value')}."
-        )
+        reason = item["msg"].removeprefix("Value error, ")
+        remedy = f"is wrong: {reason[:1].lower()}{reason[1:]}. Give {expected.get(variable, 'another value')}."
         if variable == "MCP_PORT" and str(value).startswith("tcp://"):
             remedy = "is a Kubernetes service link of a Service named mcp. Set enableServiceLinks: false on the pod."
         found.append(SettingsProblem(variable, _shown(variable, value), remedy))
