@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pulumi
+from pulumi_kubernetes.meta.v1.outputs import ObjectMeta
 
 
 class Component(pulumi.ComponentResource):
@@ -28,3 +29,8 @@ class Component(pulumi.ComponentResource):
     def finish(self, outputs: Mapping[str, pulumi.Input[Any]]) -> None:
         """Close the component: nothing may be added to it afterwards."""
         self.register_outputs(dict(outputs))
+
+
+def object_name(metadata: pulumi.Output[ObjectMeta]) -> pulumi.Output[str]:
+    """The name of an object in the cluster, generated ones too. Who uses it waits for the object."""
+    return metadata.apply(lambda found: found.name or "")
