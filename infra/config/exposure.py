@@ -1,0 +1,93 @@
+"""How clients outside the cluster reach the servers: the ingress profile and TLS."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from infra.config.base import Many, Model
+from infra.config.values import BodySize, Cidr, Email, Host, Identifier, Label, ReleaseTag, Seconds, Url
+
+Profile = Literal["nginx", "traefik", "haproxy", "alb", "gce", "appgw", "gatewayApi", "nodePort", "none"]
+
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+
+
+class RateLimitConfig(Model):
+    """How many requests one client address may make."""
+
+    requests_per_second: Annotated[int, Field(ge=1, le=100_000)] = 50
+    """Sustained rate."""
+    burst: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """Requests above the rate that are still let through at once."""
+
+
+class GatewayRefConfig(Model):
+    """The Gateway (Gateway API) that routes attach to. It belongs to the cluster, not to the stack."""
+
+    name: Label
+    """Name of the Gateway."""
+    namespace: Label
+    """Namespace of the Gateway."""
+    section: Label | None = None
+    """Listener of the Gateway; all of them when absent."""
+
+
+class ExposureConfig(Model):
+    """What stands in front of the servers. One profile a stack; each says what it cannot do."""
+
+    profile: Profile = "none"
+    """The ingress controller or load balancer; `none` keeps everything inside the cluster."""
+    host: Host | None = None
+    """Host name of all servers that name none of their own."""
+    class_name: Label | None = None
+    """IngressClass; the profile's usual one when absent."""
+    controller_namespace: Label | None = None
+    """Namespace of the controller's pods, which may then reach the servers; the profile's usual one when absent."""
+    timeout_seconds: Seconds = 3600
+    """How long a connection may stay silent: WebSockets and event streams live that long."""
+    idle_timeout_seconds: Seconds = 4000
+    """Idle timeout of cloud load balancers; above `timeoutSeconds`, so that ours ends first."""
+    affinity_seconds: Seconds = 86_400
+    """How long the affinity cookie keeps a client on its pod."""
+    body_size: BodySize = "8m"
+    """Largest request body."""
+    rate_limit: RateLimitConfig | None = None
+    """Limit per client address; none when absent."""
+    allow_from: Many[Cidr] = ()
+    """Address ranges that may connect; everyone when empty."""
+    gateway: GatewayRefConfig | None = None
+    """The Gateway to attach to, with profile `gatewayApi`."""
+
+
+class CertManagerConfig(Model):
+    """Install cert-manager by its Helm chart. Only for a cluster that has none."""
+
+    version: ReleaseTag
+    """Version of the chart, e.g. `v1.13.0`."""
+    namespace: Label = "cert-manager"
+    """Namespace it is installed in."""
+
+
+class TlsConfig(Model):
+    """Where the certificate of the hosts comes from."""
+
+    mode: Literal["none", "acme", "ca", "selfSigned", "existing"] = "none"
+    """`acme`, `ca` and `selfSigned` are issued by cert-manager; `existing` is a Secret that is already there."""
+    issuer_kind: Literal["Issuer", "ClusterIssuer"] = "Issuer"
+    """Whether the issuer serves this namespace or the whole cluster."""
+    issuer_name: Label | None = None
+    """Name of the issuer; derived from the stack when absent."""
+    email: Email | None = None
+    """Contact for the ACME account. Required with `acme`."""
+    directory_url: Url = LETS_ENCRYPT
+    """Directory of the ACME server."""
+    solver_class: Label | None = None
+    """IngressClass that answers the HTTP-01 challenge; `exposure.className` when absent."""
+    ca_secret: Identifier | None = None
+    """Secret with the CA's certificate and key. Required with `ca`."""
+    secret_name: Identifier | None = None
+    """Secret that holds the certificate: written to, or, with `existing`, read from."""
+    install_cert_manager: CertManagerConfig | None = None
+    """Install cert-manager with the stack; it is expected in the cluster when absent."""
+    wait_seconds: Seconds = 300
+    """How long to wait for the certificate to be issued."""

@@ -1,0 +1,112 @@
+"""The gateway: external MCP servers, started on demand and served as one."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from infra import ports
+from infra.config.base import Many, Model
+from infra.config.common import ResourcesConfig
+from infra.config.values import (
+    ContainerPort,
+    Count,
+    EnvName,
+    EnvValue,
+    Host,
+    Identifier,
+    Image,
+    SecretKey,
+    Url,
+    UrlPath,
+)
+
+ServerType = Literal["npx", "uv", "archon", "image", "remote"]
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/") or ".." in path.split("/"):
+        raise PydanticCustomError(
+            "not_allowed", "{allowed}", {"allowed": "an absolute path without '..', such as /var/cache"}
+        )
+    return path
+
+
+AbsolutePath = Annotated[str, AfterValidator(_absolute), WithJsonSchema({"type": "string", "pattern": "^/"})]
+
+
+class GatewayServerConfig(Model):
+    """One external server: from a template, a package, an image or a URL. Its key names it, e.g. `braveSearch`."""
+
+    enabled: bool = True
+    """Whether it is started."""
+    template: Identifier | None = None
+    """Template that it is made from; the one of its own name when neither `template` nor `type` is given."""
+    type: ServerType | None = None
+    """`npx` (npm), `uv` (PyPI), `archon` (`archonImage`), `image` (your own) or `remote` (a URL)."""
+    transport: Literal["stdio", "http", "sse", "websocket"] | None = None
+    """How the gateway speaks to it; the usual one of its template or type when absent."""
+    package: str | None = None
+    """Package to run, with type `npx` or `uv`, e.g. `@modelcontextprotocol/server-brave-search`."""
+    version: str | None = None
+    """Version of the package; the newest that the package policy allows when absent."""
+    image: Image | None = None
+    """Image to run, with type `image`."""
+    url: Url | None = None
+    """Address of the server, with type `remote`."""
+    port: ContainerPort | None = None
+    """Port that it listens on, for transports other than stdio."""
+    allowed_paths: Many[AbsolutePath] = ()
+    """Directories that a filesystem server may touch."""
+    args: Many[str] = ()
+    """More arguments. They never become shell text."""
+    environment: dict[EnvName, EnvValue] = Field(default_factory=dict[EnvName, EnvValue])
+    """Environment variables, in plain text."""
+    secret_environment: dict[EnvName, SecretKey] = Field(default_factory=dict[EnvName, SecretKey])
+    """Environment variables whose values are secrets: the variable's name to the key under `slipway:secrets`."""
+
+
+class GatewaySecurityConfig(Model):
+    """What may be started at all."""
+
+    allow_npx: bool = True
+    """Packages from npm."""
+    allow_uv: bool = True
+    """Packages from PyPI."""
+    allow_custom_images: bool = False
+    """Images other than our own."""
+    internet_access: bool = True
+    """Whether started servers may call services outside the cluster."""
+
+
+class GatewayConfig(Model):
+    """External MCP servers as pods beside the gateway, served under one endpoint."""
+
+    enabled: bool = False
+    """Whether the stack runs a gateway."""
+    port: ContainerPort = ports.GATEWAY.number
+    """Port of the gateway."""
+    replicas: Count = 1
+    """Gateway pods."""
+    archon_image: Image = "archon-mcp:latest"
+    """Image of servers of type `archon` (`ARCHON_MCP_IMAGE`)."""
+    servers: dict[Identifier, GatewayServerConfig] = Field(default_factory=dict[Identifier, GatewayServerConfig])
+    """The external servers, by name."""
+    security: GatewaySecurityConfig = GatewaySecurityConfig()
+    """What may be started at all."""
+    server_resources: ResourcesConfig = ResourcesConfig()
+    """Requests and limits of each external server."""
+    resources: ResourcesConfig = ResourcesConfig()
+    """Requests and limits of the gateway itself."""
+    allow: Many[str] = ()
+    """Packages that may run, as patterns with an optional version range; all when empty."""
+    block: Many[str] = ()
+    """Packages that may not run; stronger than `allow`."""
+    exposed: bool = True
+    """Whether `exposure` publishes the gateway."""
+    host: Host | None = None
+    """Host name of its own; `exposure.host` when absent."""
+    path: UrlPath = "/"
+    """Path under the host."""
+    drain_seconds: Annotated[int, Field(ge=0, le=600)] = 15
+    """How long a stopping gateway still serves."""

@@ -1,0 +1,5 @@
+"""Rules across fields. Each is a small pure function; `check` runs those whose sections could be read."""
+
+from infra.config.rules.registry import check
+
+__all__ = ["check"]
