@@ -18,13 +18,16 @@ from app.protocol.content import (
     ToolResult,
 )
 from app.protocol.context import CallContext, Elicited, InputRequest
+from app.protocol.handlers import ToolFailure
+from app.toolsets._about import About
 from app.toolsets._prompt import prompt
 from app.toolsets._registry import Offer, ToolsetRegistry, load
 from app.toolsets._resource import resource, resource_template
 from app.toolsets._skill import Skill
-from app.toolsets._tool import ToolError, tool
+from app.toolsets._tool import tool
 
 __all__ = [
+    "About",
     "Annotations",
     "Audio",
     "CallContext",
@@ -44,7 +47,7 @@ __all__ = [
     "Skill",
     "Text",
     "ToolAnnotations",
-    "ToolError",
+    "ToolFailure",
     "ToolResult",
     "ToolsetRegistry",
     "load",

@@ -9,6 +9,7 @@ from typing import Literal, TypeVar, cast
 
 from app.protocol.content import Completion
 from app.protocol.handlers import Prompt, Resource, Tool
+from app.toolsets._about import About
 from app.toolsets._prompt import Completing, FunctionPrompt
 from app.toolsets._resource import FunctionResource, FunctionTemplate
 from app.toolsets._skill import Skill
@@ -25,8 +26,9 @@ MAX_SUGGESTIONS = 100
 class ToolsetRegistry:
     """What is offered now. Lists keep the order in which things were added."""
 
-    def __init__(self, instructions: str = "") -> None:
+    def __init__(self, instructions: str = "", about: About | None = None) -> None:
         self.instructions = instructions
+        self.about = about or About()
         self.generation = 0
         self._tools: dict[str, Tool] = {}
         self._prompts: dict[str, FunctionPrompt] = {}
@@ -133,13 +135,13 @@ class ToolsetRegistry:
             _put(self._tools, offer.definition.name, offer, "tool")
 
 
-def load(names: Iterable[str], instructions: str = "") -> ToolsetRegistry:
+def load(names: Iterable[str], instructions: str = "", about: About | None = None) -> ToolsetRegistry:
     """A registry of the toolsets of those names: modules of this package.
 
     A toolset offers whatever its module (and, for a package, the modules that it imports of itself) has decorated, and
     what its function `offers(registry)` returns, if it has one.
     """
-    registry = ToolsetRegistry(instructions)
+    registry = ToolsetRegistry(instructions, about)
     for name in names:
         registry.add(*collect(_toolset(name), registry))
     return registry

@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw
 
 from app.protocol.content import Block, Icon, Text, ToolAnnotations, ToolDefinition, ToolResult
 from app.protocol.context import CallContext
-from app.protocol.handlers import InvalidArguments
+from app.protocol.handlers import InvalidArguments, ToolFailure
 from app.toolsets._schema import Schema, schema_of
 from app.toolsets._signature import Parameters, WrongArguments
 
@@ -22,10 +22,6 @@ TaskSupport = Literal["forbidden", "optional", "required"]
 
 DEFAULT_TIMEOUT = 60.0
 _NO_ARGUMENTS = Raw(b"{}")
-
-
-class ToolError(Exception):
-    """What a tool raises to tell the model that it failed, and what to do about it."""
 
 
 class FunctionTool:
@@ -41,10 +37,13 @@ class FunctionTool:
         context: str | None,
         timeout: float | None,
         tasks: TaskSupport,
+        asks_first: bool,
     ) -> None:
         self.definition = definition
         self.tasks: TaskSupport = tasks
         """Whether a call may, must or must not become a task that the client polls."""
+        self.asks_first = asks_first
+        """A call becomes a task only once the function awaits `context.detach()`."""
         self._function = function
         self._arguments = arguments
         self._result = result
@@ -75,7 +74,7 @@ class FunctionTool:
                 return self._result(await self._function(**wanted))
         except TimeoutError:
             if limit.expired():
-                raise ToolError(
+                raise ToolFailure(
                     f"'{self.definition.name}' did not finish within its limit of {self._timeout:g} s. "
                     "Ask for less, or try again later."
                 ) from None
@@ -98,6 +97,7 @@ def tool(
     output_schema: Schema | None = None,
     timeout: float | None = DEFAULT_TIMEOUT,
     tasks: TaskSupport = "forbidden",
+    asks_first: bool = False,
     meta: dict[str, Any] | None = None,
 ) -> Callable[[AsyncFunction], FunctionTool]: ...
 
@@ -115,6 +115,7 @@ def tool(
     output_schema: Schema | None = None,
     timeout: float | None = DEFAULT_TIMEOUT,
     tasks: TaskSupport = "forbidden",
+    asks_first: bool = False,
     meta: dict[str, Any] | None = None,
 ) -> FunctionTool | Callable[[AsyncFunction], FunctionTool]:
     """Make a tool of an async function.
@@ -122,7 +123,8 @@ def tool(
     The name is the function's, the description its docstring, the schemas come from its annotations (constraints and
     descriptions by `Annotated[..., msgspec.Meta(...)]`). A parameter annotated `CallContext` gets the surroundings of
     the call. With `input_schema` the function takes one `dict[str, Any]` of unchecked arguments instead. `timeout` is
-    in seconds, None for none.
+    in seconds, None for none. `tasks` says whether a call may go on as a task that the client polls; with `asks_first`
+    it does so only from where the function awaits `context.detach()`.
     """
 
     def decorate(function: AsyncFunction) -> FunctionTool:
@@ -144,7 +146,16 @@ def tool(
             output_schema=output_schema or made or UNSET,
             annotations=annotations or UNSET,
         )
-        return FunctionTool(function, definition, arguments, result, context=context, timeout=timeout, tasks=tasks)
+        return FunctionTool(
+            function,
+            definition,
+            arguments,
+            result,
+            context=context,
+            timeout=timeout,
+            tasks=tasks,
+            asks_first=asks_first,
+        )
 
     return decorate if function is None else decorate(function)
 
