@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from infra.config.base import Many, Model
+from infra.config.base import Model
 from infra.config.values import Count, Cpu, Image, Label, Memory, Repository
 
 
@@ -30,9 +30,9 @@ class LimitsConfig(Model):
     """CPU limit of a container that names none."""
     default_memory: Memory = "512Mi"
     """Memory limit of a container that names none."""
-    default_request_cpu: Cpu = "100m"
+    default_cpu_request: Cpu = "50m"
     """CPU request of a container that names none."""
-    default_request_memory: Memory = "128Mi"
+    default_memory_request: Memory = "64Mi"
     """Memory request of a container that names none."""
     max_cpu: Cpu | None = None
     """Highest CPU limit that one container may have."""
@@ -72,7 +72,9 @@ class ImageConfig(Model):
     """Dockerfile, relative to the project."""
     push: bool = True
     """Whether a built image is pushed; `false` for a cluster that shares this machine's images. Previews never push."""
-    platforms: Many[Literal["linux/amd64", "linux/arm64"]] = ()
-    """Platforms to build for; this machine's when empty."""
+    platform: Literal["linux/amd64", "linux/arm64"] | None = None
+    """Platform to build for; this machine's when absent."""
+    username: str | None = None
+    """User of the registry that is pushed to, with the secret `registryPassword`; docker's own login when absent."""
     pull_secret: Label | None = None
     """Name of an existing Secret of type dockerconfigjson, for a private registry."""

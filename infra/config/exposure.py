@@ -6,8 +6,7 @@ from pydantic import Field
 
 from infra.config.base import Many, Model
 from infra.config.values import BodySize, Cidr, Email, Host, Identifier, Label, ReleaseTag, Seconds, Url
-
-Profile = Literal["nginx", "traefik", "haproxy", "alb", "gce", "appgw", "gatewayApi", "nodePort", "none"]
+from infra.exposure import Profile
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 
@@ -15,10 +14,10 @@ LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 class RateLimitConfig(Model):
     """How many requests one client address may make."""
 
-    requests_per_second: Annotated[int, Field(ge=1, le=100_000)] = 50
+    requests_per_second: Annotated[int, Field(ge=1, le=100_000)]
     """Sustained rate."""
-    burst: Annotated[int, Field(ge=1, le=100_000)] = 100
-    """Requests above the rate that are still let through at once."""
+    burst: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Requests let through at once; five times the rate when absent, where the profile has bursts."""
 
 
 class GatewayRefConfig(Model):
@@ -43,20 +42,24 @@ class ExposureConfig(Model):
     """IngressClass; the profile's usual one when absent."""
     controller_namespace: Label | None = None
     """Namespace of the controller's pods, which may then reach the servers; the profile's usual one when absent."""
-    timeout_seconds: Seconds = 3600
-    """How long a connection may stay silent: WebSockets and event streams live that long."""
-    idle_timeout_seconds: Seconds = 4000
-    """Idle timeout of cloud load balancers; above `timeoutSeconds`, so that ours ends first."""
-    affinity_seconds: Seconds = 86_400
-    """How long the affinity cookie keeps a client on its pod."""
-    body_size: BodySize = "8m"
-    """Largest request body."""
+    timeout_seconds: Seconds | None = None
+    """How long a connection may stay silent, WebSockets and event streams included; 3600 when absent."""
+    idle_timeout_seconds: Seconds | None = None
+    """Idle timeout of the load balancer itself (profile `alb`), above `timeoutSeconds`; 4000 when absent."""
+    affinity_seconds: Seconds | None = None
+    """How long the affinity cookie keeps a client on its pod; 86400 when absent."""
+    body_size: BodySize | None = None
+    """Largest request body; 8m when absent. When set, the profile must be able to enforce it."""
     rate_limit: RateLimitConfig | None = None
     """Limit per client address; none when absent."""
     allow_from: Many[Cidr] = ()
     """Address ranges that may connect; everyone when empty."""
     gateway: GatewayRefConfig | None = None
     """The Gateway to attach to, with profile `gatewayApi`."""
+    certificate_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:acm:", max_length=300)] | None = None
+    """Certificate of AWS Certificate Manager, with profile `alb`, which takes none from a Secret."""
+    wait_for_address: bool = True
+    """Whether an update waits until the controller has given the Ingress an address."""
 
 
 class CertManagerConfig(Model):
@@ -81,6 +84,8 @@ class TlsConfig(Model):
     """Contact for the ACME account. Required with `acme`."""
     directory_url: Url = LETS_ENCRYPT
     """Directory of the ACME server."""
+    ca_bundle: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/\s]+=*\s*$")] | None = None
+    """Certificates of a private ACME server's own address: base64 of a PEM bundle."""
     solver_class: Label | None = None
     """IngressClass that answers the HTTP-01 challenge; `exposure.className` when absent."""
     ca_secret: Identifier | None = None

@@ -16,6 +16,7 @@ from infra.config.values import (
     Host,
     Identifier,
     Image,
+    Seconds,
     SecretKey,
     Url,
     UrlPath,
@@ -109,4 +110,6 @@ class GatewayConfig(Model):
     path: UrlPath = "/"
     """Path under the host."""
     drain_seconds: Annotated[int, Field(ge=0, le=600)] = 15
-    """How long a stopping gateway still serves."""
+    """How long a stopping gateway still serves while load balancers learn that it goes."""
+    request_budget_seconds: Seconds = 30
+    """How long a call in flight may still take after that."""

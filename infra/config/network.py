@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from infra.config.base import Many, Model
 from infra.config.values import Cidr, Label, Url
 from infra.edges import PRIVATE_RANGES
@@ -42,6 +44,8 @@ class ObservabilityConfig(Model):
     """Grafana dashboards as ConfigMaps."""
     prometheus_namespace: Label = "monitoring"
     """Namespace that Prometheus runs in."""
+    prometheus_labels: dict[str, str] = Field(default_factory=dict[str, str])
+    """Labels by which Prometheus picks its monitors and rules, e.g. `release: kube-prometheus-stack`."""
     traces: TracesConfig | None = None
     """Where spans go; no tracing when absent."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -10,6 +10,7 @@ FIXED_SECRETS: Final = {
     "mongodbPassword": "Password of the app's MongoDB user; generated when not set.",
     "mongodbAdminPassword": "Password of the MongoDB admin page; generated when not set.",
     "bearerTokens": "Tokens that clients present, comma-separated; no authentication when not set.",
+    "registryPassword": "Password of the registry that images are pushed to, with `image.username`.",
     "requestStateKey": "Key that seals request state between replicas; generated when not set.",
 }
 """The secrets that the platform itself knows. All others live under `slipway:secrets`."""

@@ -22,6 +22,8 @@ class RedisConfig(Model):
     """Sentinels that must agree that the master is gone."""
     image: Image | None = None
     """Image of Redis; the platform's default when absent."""
+    proxy_image: Image | None = None
+    """Image of the proxy that follows the master, with `clientAccess: service`; the platform's default when absent."""
     persistence: bool = True
     """Whether the data outlives the pod."""
     storage: StorageConfig = StorageConfig()
