@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import pulumi
-from pulumi_kubernetes.core.v1 import LocalObjectReferenceArgs, ServiceAccount
+from pulumi_kubernetes.core.v1 import ServiceAccount
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pulumi_kubernetes.rbac.v1 import (
     ClusterRole,
@@ -45,15 +45,12 @@ READ_WORKLOADS = (
 )
 
 
-def service_account(
-    owner: Component, namespace: pulumi.Input[str], labels: dict[str, str], pull_secret: pulumi.Input[str] | None = None
-) -> pulumi.Output[str]:
+def service_account(owner: Component, namespace: pulumi.Input[str], labels: dict[str, str]) -> pulumi.Output[str]:
     """An account named like its owner. It mounts no token by itself: the pod says whether it wants one."""
     account = ServiceAccount(
         naming.child(owner.name, "account"),
         metadata=ObjectMetaArgs(name=owner.name, namespace=namespace, labels=labels),
         automount_service_account_token=False,
-        image_pull_secrets=None if pull_secret is None else [LocalObjectReferenceArgs(name=pull_secret)],
         opts=owner.child_options(),
     )
     return object_name(account.metadata)

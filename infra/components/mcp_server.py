@@ -1,19 +1,31 @@
 """One MCP server: its pods, the Services that find them, what they may do and how many of them there are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import pulumi
+from pulumi_kubernetes.apps.v1 import (
+    Deployment,
+    DeploymentSpecArgs,
+    DeploymentStrategyArgs,
+    RollingUpdateDeploymentArgs,
+)
+from pulumi_kubernetes.core.v1 import ConfigMap
+from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
+from pulumi_kubernetes.policy.v1 import PodDisruptionBudget, PodDisruptionBudgetSpecArgs
 
-from infra.component import Component
-from infra.components.autoscaling import Scaling
+from infra import naming
+from infra.component import Component, object_name
+from infra.components import _rbac, _server_pod, _server_services
+from infra.components._rbac import Access
+from infra.components.autoscaling import Autoscaling, AutoscalingArgs, Scaling
 from infra.pods import Resources, SecretKey
 from infra.ports import HTTP, Port
+from infra.scheduling import AntiAffinity
 
 Transport = Literal["http", "sse", "websocket"]
-Access = Literal["none", "namespace", "cluster"]
-AntiAffinity = Literal["preferred", "required", "none"]
+COMPONENT = "server"
 DAY_SECONDS = 86400
 
 
@@ -48,11 +60,163 @@ class McpServerArgs:
     anti_affinity: AntiAffinity = "preferred"
     prometheus: bool = True
     pull_secret: pulumi.Input[str] | None = None
+    # Public names that it answers to, beside its names in the cluster; without any, it answers to every name.
+    hosts: tuple[str, ...] = ()
 
 
 class McpServer(Component):
-    """Any number of these make a stack.
+    """Any number of these make a stack. Every attribute is also a registered output of the component."""
 
-    Outputs: `service_name`, `headless_name`, `node_port_name`, `deployment`, `selector`, `port`, `url` and, for pods
-    of the cluster, `endpoint` (the MCP endpoint).
-    """
+    service_name: pulumi.Output[str]
+    """The Service inside the cluster, on port 80."""
+    headless_name: pulumi.Output[str]
+    """The Service whose DNS name lists the pods."""
+    node_port_name: pulumi.Output[str] | None
+    """The Service on the nodes, where `node_port` is set."""
+    deployment: pulumi.Output[str]
+    """The workload's name, known once it has been rolled out."""
+    selector: dict[str, str]
+    """The labels that find the pods: for network policies and monitors."""
+    port: Port
+    """The container's port: for network policies, Ingresses and monitors."""
+    url: pulumi.Output[str]
+    """The address inside the cluster."""
+    endpoint: pulumi.Output[str]
+    """The address inside the cluster that an MCP client is given."""
+
+    def __init__(self, name: str, args: McpServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("mcp_server", "McpServer", name, opts)
+        labels = naming.labels(name, COMPONENT)
+        self.selector = naming.selector(name, COMPONENT)
+        self.port = args.port
+        account = _rbac.service_account(self, args.namespace, labels)
+        _rbac.grant(
+            self,
+            args.access,
+            namespace=args.namespace,
+            account=account,
+            labels=labels,
+            permissions=_rbac.READ_WORKLOADS,
+        )
+        self.deployment = self._deployment(args, account)
+        self._services(args)
+        self._availability(args)
+        self.url = pulumi.Output.all(self.service_name, args.namespace).apply(_url)
+        self.endpoint = self.url.apply(lambda url: _endpoint(url, args.transport))
+        self.finish(
+            {
+                "deployment": self.deployment,
+                "endpoint": self.endpoint,
+                "headless_name": self.headless_name,
+                "node_port_name": self.node_port_name,
+                "port": self.port.number,
+                "selector": self.selector,
+                "service_name": self.service_name,
+                "url": self.url,
+            }
+        )
+
+    def _deployment(self, args: McpServerArgs, account: pulumi.Input[str]) -> pulumi.Output[str]:
+        config = _server_pod.configuration(self.name, args)
+        labels = naming.labels(self.name, COMPONENT)
+        config_map = ConfigMap(
+            naming.child(self.name, "config"),
+            metadata=ObjectMetaArgs(namespace=args.namespace, labels=labels),
+            data=config,
+            opts=self.child_options(),
+        )
+        deployment = Deployment(
+            naming.child(self.name, "deployment"),
+            metadata=ObjectMetaArgs(name=self.name, namespace=args.namespace, labels=labels),
+            spec=DeploymentSpecArgs(
+                # Where an autoscaler exists, it alone decides; a figure here would undo its work at every update.
+                replicas=args.replicas if args.scaling is None else None,
+                revision_history_limit=5,
+                selector=LabelSelectorArgs(match_labels=self.selector),
+                strategy=_strategy(args.anti_affinity),
+                template=_server_pod.template(
+                    self.name,
+                    args,
+                    component=COMPONENT,
+                    config_map=object_name(config_map.metadata),
+                    config=config,
+                    account=account,
+                ),
+            ),
+            opts=self.child_options(),
+        )
+        return object_name(deployment.metadata)
+
+    def _services(self, args: McpServerArgs) -> None:
+        self.service_name = _server_services.cluster_service(
+            self,
+            namespace=args.namespace,
+            component=COMPONENT,
+            port=args.port,
+            affinity_seconds=args.affinity_seconds,
+        )
+        self.headless_name = _server_services.headless_service(
+            self, namespace=args.namespace, component=COMPONENT, port=args.port
+        )
+        self.node_port_name = None
+        if args.node_port is not None:
+            self.node_port_name = _server_services.node_port_service(
+                self,
+                namespace=args.namespace,
+                component=COMPONENT,
+                port=args.port,
+                node_port=args.node_port,
+                affinity_seconds=args.affinity_seconds,
+            )
+
+    def _availability(self, args: McpServerArgs) -> None:
+        if args.scaling is not None:
+            Autoscaling(
+                self.name,
+                AutoscalingArgs(
+                    namespace=args.namespace, target=self.deployment, scaling=args.scaling, component=COMPONENT
+                ),
+                self.child_options(),
+            )
+        least = args.replicas if args.scaling is None else args.scaling.min_replicas
+        if least == 1:
+            return  # a budget over a single pod would block every drain of its node
+        if args.min_available >= least:
+            raise ValueError(
+                f"server {self.name}: min_available is {args.min_available} of {least} pods, which blocks every drain "
+                f"of a node: set it to {least - 1} or less"
+            )
+        PodDisruptionBudget(
+            naming.child(self.name, "pdb"),
+            metadata=ObjectMetaArgs(
+                name=self.name, namespace=args.namespace, labels=naming.labels(self.name, COMPONENT)
+            ),
+            spec=PodDisruptionBudgetSpecArgs(
+                min_available=args.min_available,
+                selector=LabelSelectorArgs(match_labels=self.selector),
+                # A pod that never became ready must not hold up a drain.
+                unhealthy_pod_eviction_policy="AlwaysAllow",
+            ),
+            opts=self.child_options(),
+        )
+
+
+def _strategy(anti_affinity: AntiAffinity) -> DeploymentStrategyArgs:
+    """One more pod before one less. Where pods may not share a node there may be no room for one more."""
+    return DeploymentStrategyArgs(
+        type="RollingUpdate",
+        rolling_update=RollingUpdateDeploymentArgs(
+            max_surge="25%", max_unavailable=1 if anti_affinity == "required" else 0
+        ),
+    )
+
+
+def _url(parts: Sequence[str]) -> str:
+    service, namespace = parts
+    return f"http://{naming.service_host(service, namespace)}"
+
+
+def _endpoint(url: str, transport: Transport) -> str:
+    if transport == "websocket":
+        return f"ws://{url.removeprefix('http://')}/mcp"
+    return f"{url}/sse" if transport == "sse" else f"{url}/mcp"
