@@ -1,0 +1,219 @@
+"""Serving over sockets: uvicorn with our limits, and an end that loses no answer."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, cast
+
+import uvicorn
+
+from app.asgi import ASGIApp
+from app.lifecycle import Lifecycle
+from app.security.connection import ConnectionLimits, ConnectionWatch, GuardedConnection
+from app.settings import Settings
+
+logger = logging.getLogger("slipway.server")
+
+_TICK = 0.25
+_BACKLOG = 2048
+
+
+class BindError(Exception):
+    """The address cannot be listened on; the message names it and what to do."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket that worker processes can inherit."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise BindError(f"MCP_HOST={host!r} is not an address of this machine ({error}): give one that is") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        remedy = "set MCP_PORT to a free port, or to 0 for any" if port else "give another MCP_HOST"
+        raise BindError(f"cannot listen on {host}:{port} ({error.strerror}): {remedy}") from None
+    return listener
+
+
+def port_of(listener: socket.socket) -> int:
+    return int(listener.getsockname()[1])
+
+
+class Server(uvicorn.Server):
+    """uvicorn, ended our way: first unready, then drained, then gone."""
+
+    def __init__(self, config: uvicorn.Config, *, lifecycle: Lifecycle, watch: ConnectionWatch, budget: float) -> None:
+        super().__init__(config)
+        self._lifecycle = lifecycle
+        self._watch = watch
+        self._budget = budget
+        self._wake = asyncio.Event()
+        self.on_listening: Callable[[], None] = _nothing
+
+    def ask_to_exit(self) -> None:
+        """Begin to drain, or, when already asked, end at once."""
+        if self.should_exit:
+            end_now()
+        self.should_exit = True
+        self._wake.set()
+
+    async def run_here(self, listener: socket.socket) -> None:
+        """Serve on the running loop until asked to exit and drained."""
+        await self._serve([listener])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()  # what was imported stays: no collection walks it again
+        self.on_listening()
+
+    async def main_loop(self) -> None:
+        ticks = 0
+        while not await self.on_tick(0 if ticks == 0 else 1):  # at 0, uvicorn renews its date header
+            ticks = (ticks + 1) % 4
+            self._watch.sweep(asyncio.get_running_loop().time())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TICK):
+                    await self._wake.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Unready at once; listening until running calls are done or half the budget is gone; then no longer."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        self._watch.closing = True
+        logger.info("draining", extra={"fields": {"running": len(self.server_state.tasks), "budget": self._budget}})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._budget):
+                await self._lifecycle.drain()
+        await self._settle(began + self._budget / 2)
+        for server in self.servers:
+            server.close()
+        for listener in sockets or ():
+            listener.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await self._settle(began + self._budget)
+        left = list(self.server_state.tasks)
+        for task in left:
+            task.cancel()
+        if left:
+            logger.warning("the drain budget is over", extra={"fields": {"cut_off": len(left)}})
+            await asyncio.wait(left, timeout=1.0)
+        await self.lifespan.shutdown()
+        logger.info("stopped", extra={"fields": {"seconds": round(loop.time() - began, 3)}})
+
+    async def _settle(self, deadline: float) -> None:
+        """Wait until nothing runs, or for the deadline."""
+        loop = asyncio.get_running_loop()
+        while self.server_state.tasks and (left := deadline - loop.time()) > 0:
+            self._watch.sweep(loop.time())
+            await asyncio.wait(list(self.server_state.tasks), timeout=min(left, _TICK))
+
+
+def make_server(application: ASGIApp, settings: Settings, lifecycle: Lifecycle) -> Server:
+    """A server with every limit of the settings."""
+    watch = ConnectionWatch()
+    limits = ConnectionLimits(
+        header_timeout=settings.header_timeout,
+        body_timeout=settings.body_timeout,
+        max_body_bytes=settings.max_body_bytes,
+    )
+    config = uvicorn.Config(
+        cast("Any", application),
+        http=cast("type[asyncio.Protocol]", partial(GuardedConnection, limits, watch)),
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        ws_max_size=settings.max_body_bytes,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=max(1, round(settings.keep_alive_timeout)),
+        limit_concurrency=settings.max_connections,
+        backlog=_BACKLOG,
+    )
+    return Server(config, lifecycle=lifecycle, watch=watch, budget=settings.drain_seconds)
+
+
+def run_server(
+    make: Callable[[], tuple[ASGIApp, Lifecycle]],
+    settings: Settings,
+    listener: socket.socket,
+    *,
+    on_listening: Callable[[], None] = lambda: None,
+    parent: int | None = None,
+    signals: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGINT),
+) -> None:
+    """Serve in this process until a signal, or until `parent` (a pipe's reading end) closes."""
+    raise_file_limit()
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_run(make, settings, listener, on_listening, parent, signals))
+
+
+async def _run(
+    make: Callable[[], tuple[ASGIApp, Lifecycle]],
+    settings: Settings,
+    listener: socket.socket,
+    on_listening: Callable[[], None],
+    parent: int | None,
+    signals: Sequence[signal.Signals],
+) -> None:
+    application, lifecycle = make()
+    server = make_server(application, settings, lifecycle)
+    server.on_listening = on_listening
+    loop = asyncio.get_running_loop()
+    for number in signals:
+        loop.add_signal_handler(number, server.ask_to_exit)
+    if parent is not None:
+        loop.add_reader(parent, _parent_is_gone, server, parent)
+    await server.run_here(listener)
+
+
+def _parent_is_gone(server: Server, parent: int) -> None:
+    asyncio.get_running_loop().remove_reader(parent)
+    if not server.should_exit:
+        server.ask_to_exit()
+
+
+def end_now() -> None:
+    """Leave without finishing anything: somebody asked twice."""
+    logger.warning("asked to end a second time: ending at once")
+    sys.stderr.flush()
+    os._exit(1)
+
+
+def raise_file_limit() -> None:
+    """As many open connections as this user may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _nothing() -> None:
+    return
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
