@@ -50,7 +50,7 @@ class Workers:
         signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED_FOR)
         for _ in range(self._count):
             self._start()
-        while self._started:
+        while self._started or not self._draining:
             match signal.sigwait(_WAITED_FOR):
                 case signal.SIGCHLD:
                     self._reap()

@@ -25,10 +25,11 @@ class ConnectionLimits:
     max_body_bytes: int = 4 * 1024 * 1024
 
 
-class SlowClients:
+class ConnectionWatch:
     """The connections whose request is incomplete. Complete requests, nearly all of them, never get here."""
 
     def __init__(self) -> None:
+        self.closing = False  # set while draining: an answer is then the last one on its connection
         self._deadlines: dict[GuardedConnection, float] = {}
 
     def watch(self, connection: GuardedConnection, deadline: float) -> None:
@@ -62,7 +63,7 @@ class GuardedConnection(HttpToolsProtocol):
     def __init__(
         self,
         limits: ConnectionLimits,
-        slow: SlowClients,
+        watch: ConnectionWatch,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
@@ -70,7 +71,7 @@ class GuardedConnection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._limits = limits
-        self._slow = slow
+        self._connections = watch
         self._phase = _Phase.WAITING
         self._watched: _Phase | None = None
         self._body_bytes = 0
@@ -120,6 +121,9 @@ class GuardedConnection(HttpToolsProtocol):
             if name == b"content-length" and int(value) > self._limits.max_body_bytes:
                 self._too_large()
         super().on_headers_complete()
+        cycle: Any = self.cycle  # None until the first request
+        if self._connections.closing and cycle is not None:
+            cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
@@ -175,11 +179,11 @@ class GuardedConnection(HttpToolsProtocol):
     def _watch(self, phase: _Phase, patience: float) -> None:
         if self._watched is not phase:
             self._watched = phase
-            self._slow.watch(self, self.loop.time() + patience)
+            self._connections.watch(self, self.loop.time() + patience)
 
     def _unwatch(self) -> None:
         self._watched = None
-        self._slow.forget(self)
+        self._connections.forget(self)
 
 
 def _error_response(status: int, message: str, headers: list[tuple[bytes, bytes]]) -> bytes:

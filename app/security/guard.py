@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from app.protocol.calls import ANONYMOUS, Caller
 from app.security.origins import OriginPolicy
@@ -22,6 +23,13 @@ class Refusal(Exception):
         self.challenge = challenge  # the WWW-Authenticate header of a 401
 
 
+class Admission(NamedTuple):
+    """Who was let in, and the Origin header of a browser that asked for it."""
+
+    caller: Caller
+    origin: bytes | None
+
+
 class Guard:
     """Checks Host, Origin and the bearer token, in this order."""
 
@@ -34,8 +42,8 @@ class Guard:
         """Whether callers have to prove who they are."""
         return self._tokens is not None
 
-    def admit(self, headers: Headers, *, public: bool = False) -> Caller:
-        """The caller, or `Refusal`. A public path asks for no token; Host and Origin are checked everywhere."""
+    def admit(self, headers: Headers, *, public: bool = False) -> Admission:
+        """Who calls, or `Refusal`. A public path asks for no token; Host and Origin are checked everywhere."""
         host = origin = authorization = None
         for name, value in headers:
             if name == b"host":
@@ -53,7 +61,9 @@ class Guard:
         reason = self._origins.refuse(host, origin)
         if reason is not None:
             raise Refusal(403, "origin" if origin else "host", reason)
-        return ANONYMOUS if public or self._tokens is None else _identify(self._tokens, authorization)
+        if public or self._tokens is None:
+            return Admission(ANONYMOUS, origin)
+        return Admission(_identify(self._tokens, authorization), origin)
 
 
 def _identify(tokens: BearerTokens, authorization: bytes | None) -> Caller:
