@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import msgspec
 
 from app.protocol.messages import RequestId
+from app.protocol.params import Params
 from app.protocol.revisions import Revision
 
 
@@ -82,6 +83,8 @@ class Call:
     caller: Caller
     channel: ClientChannel
     trace: TraceContext | None = None
+    decoded: Params | None = None
+    """The parameters, where the transport had to look into them already."""
 
     # Filled while the call is answered, for the transport to act upon before it writes the answer.
     session_changed: bool = field(default=False)

@@ -1,7 +1,7 @@
 """What a running handler may use: who calls, and ways to talk to the client that work the same in both eras."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -51,7 +51,7 @@ class CallContext:
     `ask` then returns at once. So ask before any side effect, and keep what must not be computed twice in `state`.
     """
 
-    __slots__ = ("_answers", "_capabilities", "_meta", "_progress", "call", "state")
+    __slots__ = ("_answers", "_capabilities", "_detached", "_meta", "_progress", "call", "state")
 
     def __init__(self, call: Call, meta: Meta | None) -> None:
         self.call = call
@@ -61,6 +61,7 @@ class CallContext:
         self._answers: dict[str, Any] = {}
         self._capabilities: Mapping[str, Any] | None = None
         self._progress: float | None = None
+        self._detached: Callable[[], Awaitable[None]] | None = None
 
     @property
     def caller(self) -> Caller:
@@ -81,6 +82,11 @@ class CallContext:
     def trace(self) -> TraceContext | None:
         """W3C trace context, to pass on to what the handler calls."""
         return self.call.trace
+
+    @property
+    def meta(self) -> Meta | None:
+        """What the request's `_meta` carries for the protocol."""
+        return self._meta
 
     @property
     def answers(self) -> dict[str, Any]:
@@ -108,6 +114,15 @@ class CallContext:
     def can(self, method: str) -> bool:
         """Whether the client supports being asked `method`."""
         return _NEEDS.get(method, method) in self.client_capabilities
+
+    async def detach(self) -> None:
+        """Let the call become a task from here on, if the client knows tasks; otherwise nothing happens."""
+        if self._detached is not None:
+            await self._detached()
+
+    def on_detach(self, detached: Callable[[], Awaitable[None]]) -> None:
+        """What `detach` does; set by the dispatcher."""
+        self._detached = detached
 
     async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
         """Report progress, if the client asked for it. `progress` must grow; a value that does not is dropped."""
@@ -138,7 +153,7 @@ class CallContext:
         Raises `ProtocolError` for what the client cannot be asked, `ClientRefused` for what it declined (older era).
         """
         for request in requests.values():
-            self._require(request)
+            self.require(request)
         if self.call.revision.stateless:
             if any(key not in self._answers for key in requests):
                 raise InputRequired({key: value for key, value in requests.items() if key not in self._answers})
@@ -181,7 +196,8 @@ class CallContext:
             return self._meta.log_level
         return None
 
-    def _require(self, request: InputRequest) -> None:
+    def require(self, request: InputRequest) -> None:
+        """Raise `ProtocolError` if the client cannot be asked this."""
         if not self.can(request.method):
             needed = _NEEDS.get(request.method, request.method)
             raise ProtocolError(

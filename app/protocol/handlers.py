@@ -1,7 +1,7 @@
 """What the protocol asks of those who offer tools, prompts and resources: `app.toolsets` implements these."""
 
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -18,8 +18,12 @@ from app.protocol.content import (
 from app.protocol.context import CallContext
 
 
+class ToolFailure(Exception):
+    """A tool's own failure; the client's model is told its message. Of any other error, only that there was one."""
+
+
 class InvalidArguments(Exception):
-    """The arguments of a tool do not fit its input schema; the message says which and why."""
+    """The arguments of a tool or prompt do not fit; the message says which and why."""
 
 
 class Tool(Protocol):
@@ -30,8 +34,18 @@ class Tool(Protocol):
         """What `tools/list` shows."""
         ...
 
+    @property
+    def tasks(self) -> Literal["forbidden", "optional", "required"]:
+        """Whether a call may, must or must not become a task that the client polls."""
+        ...
+
+    @property
+    def asks_first(self) -> bool:
+        """A call becomes a task only once the tool awaits `context.detach()`, not at once."""
+        ...
+
     def call(self, arguments: msgspec.Raw | None, context: CallContext) -> Awaitable[ToolResult]:
-        """Run the tool; raises `InvalidArguments`. Any other error becomes an `isError` result with its message."""
+        """Run the tool; raises `InvalidArguments`, `ToolFailure` and what the context raises. Let the latter pass."""
         ...
 
 
@@ -58,6 +72,25 @@ class Resource(Protocol):
 
     def read(self, uri: str, context: CallContext) -> Awaitable[ResourceResult]:
         """The contents at `uri`."""
+        ...
+
+
+class Skill(Protocol):
+    """One skill: a directory of resources with a `SKILL.md` at its root."""
+
+    @property
+    def uri(self) -> str:
+        """The address of its `SKILL.md`."""
+        ...
+
+    @property
+    def entry(self) -> Mapping[str, Any]:
+        """What `skills/list` and `skills/get` show: `uri`, `frontmatter`, `resources`."""
+        ...
+
+    @property
+    def directories(self) -> Mapping[str, Sequence[ResourceDefinition]]:
+        """The direct children of each of its directories, by the directory's address."""
         ...
 
 
@@ -105,6 +138,14 @@ class Registry(Protocol):
 
     def resource(self, uri: str) -> Resource | None:
         """The resource at that address, or the template that matches it."""
+        ...
+
+    def skills(self) -> Sequence[Skill]:
+        """All skills."""
+        ...
+
+    def skill(self, uri: str) -> Skill | None:
+        """The skill whose `SKILL.md` is at that address."""
         ...
 
     def complete(

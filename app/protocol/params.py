@@ -125,6 +125,24 @@ class ListenParams(Params, kw_only=True):
     notifications: SubscriptionFilter
 
 
+class TaskParams(Params, kw_only=True):
+    """`tasks/get` and `tasks/cancel`."""
+
+    task_id: str
+
+
+class UpdateTaskParams(TaskParams, kw_only=True):
+    """`tasks/update`."""
+
+    input_responses: dict[str, dict[str, Any]]
+
+
+class DirectoryParams(UriParams, kw_only=True):
+    """`resources/directory/read`."""
+
+    cursor: str | UnsetType = UNSET
+
+
 class CancelledParams(Params, kw_only=True):
     """`notifications/cancelled`."""
 

@@ -1,0 +1,80 @@
+"""`subscriptions/listen`: a request whose answer is a stream of changes (since 2026-07-28)."""
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from app.protocol.calls import Call
+from app.protocol.changes import METHODS, Change
+from app.protocol.content import Result
+from app.protocol.errors import LIMIT_REACHED, ProtocolError
+from app.protocol.methods._method import Method, method
+from app.protocol.params import META_SERVER_INFO, META_SUBSCRIPTION, ListenParams, SubscriptionFilter
+from app.protocol.services import Services
+
+MAX_LISTENERS = 10_000
+
+
+class Subscriptions:
+    """Streams of changes."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._open = 0
+
+    def methods(self) -> list[Method]:
+        """The methods of this group."""
+        return [method("subscriptions/listen", ListenParams, self._listen, handshake=False)]
+
+    async def _listen(self, call: Call, params: ListenParams) -> object:
+        if self._open >= MAX_LISTENERS:
+            raise ProtocolError(LIMIT_REACHED, f"{MAX_LISTENERS} subscriptions are open: try again later.")
+        honoured = _honoured(params.notifications)
+        meta: dict[str, Any] = {META_SUBSCRIPTION: call.id}
+        self._open += 1
+        try:
+            with self._services.changes.listen(_Filter(params.notifications)) as feed:
+                await call.channel.notify(
+                    "notifications/subscriptions/acknowledged", {"notifications": honoured, "_meta": meta}
+                )
+                async for change in feed:
+                    await call.channel.notify(METHODS[change.kind], _params(change, meta))
+        finally:
+            self._open -= 1
+        return Result(result_type="complete", meta={**meta, META_SERVER_INFO: self._services.server})
+
+
+class _Filter:
+    """Which changes a client asked for."""
+
+    def __init__(self, asked: SubscriptionFilter) -> None:
+        self._kinds = {
+            kind
+            for kind, wanted in (
+                ("tools", asked.tools_list_changed),
+                ("prompts", asked.prompts_list_changed),
+                ("resources", asked.resources_list_changed),
+            )
+            if wanted is True
+        }
+        self._uris = frozenset(asked.resource_subscriptions or ()) | frozenset(asked.task_ids or ())
+
+    def __call__(self, change: Change) -> bool:
+        return change.uri in self._uris if change.uri else change.kind in self._kinds
+
+
+def _honoured(asked: SubscriptionFilter) -> SubscriptionFilter:
+    return SubscriptionFilter(
+        tools_list_changed=asked.tools_list_changed or UNSET,
+        prompts_list_changed=asked.prompts_list_changed or UNSET,
+        resources_list_changed=asked.resources_list_changed or UNSET,
+        resource_subscriptions=asked.resource_subscriptions or UNSET,
+        task_ids=asked.task_ids or UNSET,
+    )
+
+
+def _params(change: Change, meta: dict[str, Any]) -> dict[str, Any]:
+    if change.kind == "task":
+        return {**msgspec.json.decode(change.detail, type=dict[str, Any]), "_meta": meta}
+    return {"uri": change.uri, "_meta": meta} if change.uri else {"_meta": meta}

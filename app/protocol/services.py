@@ -1,0 +1,50 @@
+"""What the methods of the protocol work with."""
+
+from dataclasses import dataclass
+
+import msgspec
+from msgspec import Raw
+
+from app.protocol.changes import Changes
+from app.protocol.content import CacheableResult, Implementation, Result
+from app.protocol.handlers import Registry
+from app.protocol.listings import ListPolicy
+from app.protocol.params import META_SERVER_INFO
+from app.protocol.revisions import Revision
+from app.protocol.sealing import StateSealer
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One server: what it offers, what it is called, and what it keeps."""
+
+    registry: Registry
+    server: Implementation
+    sealer: StateSealer
+    changes: Changes
+    policy: ListPolicy
+    server_meta: Raw
+    """`_meta` of every result of 2026-07-28, encoded."""
+
+    def finish(self, result: Result, revision: Revision) -> Result:
+        """The result with what its revision asks of every result, and without what it lacks."""
+        if not revision.stateless:
+            if result.result_type is not msgspec.UNSET:
+                return msgspec.structs.replace(result, result_type=msgspec.UNSET)
+            return result
+        result.result_type = "complete"
+        if result.meta is msgspec.UNSET:
+            result.meta = self.server_meta
+        elif isinstance(result.meta, dict):
+            result.meta.setdefault(META_SERVER_INFO, self.server)
+        if isinstance(result, CacheableResult):
+            if result.ttl_ms is msgspec.UNSET:
+                result.ttl_ms = 0
+            if result.cache_scope is msgspec.UNSET:
+                result.cache_scope = "private"
+        return result
+
+
+def server_meta(server: Implementation) -> Raw:
+    """`_meta` that names the server."""
+    return Raw(msgspec.json.encode({META_SERVER_INFO: server}))
