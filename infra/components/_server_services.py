@@ -1,5 +1,7 @@
 """The Services of one MCP server: for callers in the cluster, for who wants every pod, for callers outside."""
 
+from collections.abc import Mapping
+
 import pulumi
 from pulumi_kubernetes.core.v1 import (
     ClientIPConfigArgs,
@@ -16,7 +18,13 @@ from infra.ports import Port
 
 
 def cluster_service(
-    owner: Component, *, namespace: pulumi.Input[str], component: str, port: Port, affinity_seconds: int | None
+    owner: Component,
+    *,
+    namespace: pulumi.Input[str],
+    component: str,
+    port: Port,
+    affinity_seconds: int | None,
+    annotations: Mapping[str, str] | None = None,
 ) -> pulumi.Output[str]:
     """The stable address inside the cluster, on port 80 whatever the container's own port."""
     affinity, affinity_config = _affinity(affinity_seconds)
@@ -26,6 +34,7 @@ def cluster_service(
         name=owner.name,
         namespace=namespace,
         component=component,
+        annotations=annotations,
         spec=ServiceSpecArgs(
             type="ClusterIP",
             selector=naming.selector(owner.name, component),
@@ -82,11 +91,23 @@ def node_port_service(
 
 
 def _service(
-    owner: Component, kind: str, *, name: str, namespace: pulumi.Input[str], component: str, spec: ServiceSpecArgs
+    owner: Component,
+    kind: str,
+    *,
+    name: str,
+    namespace: pulumi.Input[str],
+    component: str,
+    spec: ServiceSpecArgs,
+    annotations: Mapping[str, str] | None = None,
 ) -> pulumi.Output[str]:
     service = Service(
         naming.child(owner.name, kind),
-        metadata=ObjectMetaArgs(name=name, namespace=namespace, labels=naming.labels(owner.name, component)),
+        metadata=ObjectMetaArgs(
+            name=name,
+            namespace=namespace,
+            labels=naming.labels(owner.name, component),
+            annotations=dict(annotations) if annotations else None,
+        ),
         spec=spec,
         opts=owner.child_options(),
     )

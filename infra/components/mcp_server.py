@@ -62,6 +62,8 @@ class McpServerArgs:
     pull_secret: pulumi.Input[str] | None = None
     # Public names that it answers to, beside its names in the cluster; without any, it answers to every name.
     hosts: tuple[str, ...] = ()
+    # What the exposure's controller reads from the Service rather than from the Ingress.
+    service_annotations: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class McpServer(Component):
@@ -154,6 +156,7 @@ class McpServer(Component):
             component=COMPONENT,
             port=args.port,
             affinity_seconds=args.affinity_seconds,
+            annotations=args.service_annotations,
         )
         self.headless_name = _server_services.headless_service(
             self, namespace=args.namespace, component=COMPONENT, port=args.port
