@@ -5,7 +5,19 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from infra.config.base import Many, Model
-from infra.config.values import BodySize, Cidr, Email, Host, Identifier, Label, ReleaseTag, Seconds, Url
+from infra.config.values import (
+    Base64,
+    BodySize,
+    CertificateArn,
+    Cidr,
+    Email,
+    Host,
+    Identifier,
+    Label,
+    ReleaseTag,
+    Seconds,
+    Url,
+)
 from infra.exposure import Profile
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
@@ -56,7 +68,7 @@ class ExposureConfig(Model):
     """Address ranges that may connect; everyone when empty."""
     gateway: GatewayRefConfig | None = None
     """The Gateway to attach to, with profile `gatewayApi`."""
-    certificate_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:acm:", max_length=300)] | None = None
+    certificate_arn: CertificateArn | None = None
     """Certificate of AWS Certificate Manager, with profile `alb`, which takes none from a Secret."""
     wait_for_address: bool = True
     """Whether an update waits until the controller has given the Ingress an address."""
@@ -84,7 +96,7 @@ class TlsConfig(Model):
     """Contact for the ACME account. Required with `acme`."""
     directory_url: Url = LETS_ENCRYPT
     """Directory of the ACME server."""
-    ca_bundle: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/\s]+=*\s*$")] | None = None
+    ca_bundle: Base64 | None = None
     """Certificates of a private ACME server's own address: base64 of a PEM bundle."""
     solver_class: Label | None = None
     """IngressClass that answers the HTTP-01 challenge; `exposure.className` when absent."""

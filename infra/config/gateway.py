@@ -16,6 +16,8 @@ from infra.config.values import (
     Host,
     Identifier,
     Image,
+    PackageName,
+    PackageVersion,
     Seconds,
     SecretKey,
     Url,
@@ -47,9 +49,9 @@ class GatewayServerConfig(Model):
     """`npx` (npm), `uv` (PyPI), `archon` (`archonImage`), `image` (your own) or `remote` (a URL)."""
     transport: Literal["stdio", "http", "sse", "websocket"] | None = None
     """How the gateway speaks to it; the usual one of its template or type when absent."""
-    package: str | None = None
+    package: PackageName | None = None
     """Package to run, with type `npx` or `uv`, e.g. `@modelcontextprotocol/server-brave-search`."""
-    version: str | None = None
+    version: PackageVersion | None = None
     """Version of the package; the newest that the package policy allows when absent."""
     image: Image | None = None
     """Image to run, with type `image`."""

@@ -27,6 +27,10 @@ _DURATION_PATTERN = r"^[1-9]\d*(?:ms|s|m|h)$"
 _SIZE_PATTERN = r"^\d+[kmg]?$"
 _PATH_PATTERN = r"^/(?:[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*)?$"
 _URL_PATTERN = r"^https?://[^\s/$.?#][^\s]*$"
+_PACKAGE_PATTERN = r"^(?:@[a-z0-9~-][a-z0-9._~-]*/)?[A-Za-z0-9][A-Za-z0-9._~-]*$"
+_PACKAGE_VERSION_PATTERN = r"^[0-9A-Za-z][0-9A-Za-z.+_-]*$"
+_ARN_PATTERN = r"^arn:aws[a-z-]*:acm:[^\s]+$"
+_BASE64_PATTERN = r"^[A-Za-z0-9+/]+={0,2}$"
 _SELECTOR_PATTERN = r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 
 
@@ -183,7 +187,27 @@ Identifier = Annotated[
     WithJsonSchema({"type": "string", "pattern": _SELECTOR_PATTERN}),
 ]
 
-PortNumber = Annotated[int, Field(ge=1, le=65535)]
+PackageName = Annotated[
+    str,
+    AfterValidator(_matching(_PACKAGE_PATTERN, "a package name such as mcp-server-fetch or @scope/name")),
+    WithJsonSchema({"type": "string", "pattern": _PACKAGE_PATTERN}),
+]
+PackageVersion = Annotated[
+    str,
+    AfterValidator(_matching(_PACKAGE_VERSION_PATTERN, "one version in quotes, such as '0.6.2'", max_length=64)),
+    WithJsonSchema({"type": "string", "pattern": _PACKAGE_VERSION_PATTERN}),
+]
+CertificateArn = Annotated[
+    str,
+    AfterValidator(_matching(_ARN_PATTERN, "an ARN that starts with arn:aws:acm:", max_length=300)),
+    WithJsonSchema({"type": "string", "pattern": _ARN_PATTERN}),
+]
+Base64 = Annotated[
+    str,
+    AfterValidator(_matching(_BASE64_PATTERN, "base64 text of a PEM bundle", max_length=200_000)),
+    WithJsonSchema({"type": "string", "pattern": _BASE64_PATTERN}),
+]
+
 ContainerPort = Annotated[int, Field(ge=1024, le=65535)]
 Count = Annotated[int, Field(ge=1, le=1000)]
 Percent = Annotated[int, Field(ge=1, le=100)]
