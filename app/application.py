@@ -6,16 +6,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from app.asgi import ASGIApp, Message, Receive, Scope, Send, protocol_error, refuse_websocket, respond
+from app.asgi import CALLER, ASGIApp, Message, Receive, Scope, Send, protocol_error, refuse_websocket, respond
 from app.lifecycle import Lifecycle
 from app.protocol.errors import INVALID_REQUEST, UNAVAILABLE
 from app.security.guard import Guard, Refusal
 from app.telemetry.metrics import Metrics
 
 logger = logging.getLogger("slipway.application")
-
-CALLER = "slipway.caller"
-"""The key of an ASGI scope that holds the `Caller` of the request."""
 
 _DRAINING = "this server is shutting down: connect again"
 

@@ -15,6 +15,9 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
+CALLER = "slipway.caller"
+"""The key of an ASGI scope that holds the `Caller` of the request."""
+
 _JSON = (b"content-type", b"application/json")
 
 
