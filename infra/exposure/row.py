@@ -53,6 +53,7 @@ class Row:
     base: Mapping[str, str] = field(default_factory=dict[str, str])
     host: Cell = Already("a rule of its own for every host")
     tls: Cell = Already("the Ingress names the Secret")
+    certificate: Cell = Cannot("it takes its certificate from a Secret", "tls.mode")
     timeouts: Cell
     idle_timeout: Cell = Cannot(
         "it has one timeout for silent connections, not one of the load balancer's own", "exposure.timeoutSeconds"
@@ -64,6 +65,8 @@ class Row:
     rate_limit: Cell
     burst: Cell = Already("with the rate")
     allow_from: Cell
+    # A server under a path of the host. The program serves at the root, so the path must be taken off.
+    prefix: Cell
     draining: Cell = Already("pods wait before they stop, so the controller has taken them out of its list")
     # The least and the greatest value of a field that the controller accepts.
     limits: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])

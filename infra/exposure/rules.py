@@ -19,6 +19,7 @@ class _Field:
 
 _FIELDS = (
     _Field("exposure.host", lambda row: row.host, lambda wishes: wishes.host),
+    _Field("exposure.certificateArn", lambda row: row.certificate, lambda wishes: wishes.certificate),
     _Field("exposure.timeoutSeconds", lambda row: row.timeouts, lambda wishes: wishes.timeout_seconds),
     _Field("exposure.idleTimeoutSeconds", lambda row: row.idle_timeout, lambda wishes: wishes.idle_timeout_seconds),
     _Field("exposure.affinitySeconds", lambda row: row.affinity, lambda wishes: wishes.affinity_seconds),
@@ -33,6 +34,7 @@ _FIELDS = (
         "exposure.rateLimit.burst", lambda row: row.burst, lambda wishes: wishes.rate_limit and wishes.rate_limit.burst
     ),
     _Field("exposure.allowFrom", lambda row: row.allow_from, lambda wishes: ", ".join(wishes.allow_from) or None),
+    _Field("servers.<name>.path", lambda row: row.prefix, lambda wishes: ", ".join(wishes.prefixes) or None),
     _Field("mongodb.admin.host", lambda row: row.host, lambda wishes: wishes.admin_host),
     _Field(
         "mongodb.admin.allowFrom",
@@ -69,13 +71,18 @@ def check(profile: Profile, wishes: Wishes) -> list[str]:
     return problems
 
 
-def ingress_annotations(profile: Profile, wishes: Wishes, *, allow_from: tuple[str, ...] = ()) -> dict[str, str]:
-    """The annotations of an Ingress of this profile, open to `allow_from` only when that is not empty."""
+def ingress_annotations(
+    profile: Profile, wishes: Wishes, *, allow_from: tuple[str, ...] = (), prefix: str = "/"
+) -> dict[str, str]:
+    """The annotations of an Ingress of this profile, whose routes lie under `prefix`.
+
+    It is open to `allow_from` only, when that is not empty.
+    """
     row = TABLE[profile]
-    values = wishes.values(allow_from)
+    values = wishes.values(allow_from=allow_from, prefix=prefix)
     filled = {"kubernetes.io/ingress.class": row.class_name or ""} if row.class_by_annotation else {}
     filled |= row.base
-    for cell in _asked(row, wishes, allow_from):
+    for cell in _asked(row, wishes, allow_from=allow_from, prefix=prefix):
         filled |= {key: template.format_map(values) for key, template in cell.ingress.items()}
     return filled
 
@@ -85,7 +92,7 @@ def service_annotations(profile: Profile, wishes: Wishes, *, name: str, namespac
     row = TABLE[profile]
     values = {**wishes.values(), "name": name, "namespace": namespace}
     filled: dict[str, str] = {}
-    for cell in _asked(row, wishes, ()):
+    for cell in _asked(row, wishes):
         filled |= {key: template.format_map(values) for key, template in cell.service.items()}
     return filled
 
@@ -112,13 +119,17 @@ def _out_of_range(profile: Profile, row: Row, wishes: Wishes) -> Iterator[str]:
             yield f"{key}: {value}: profile {profile} takes {least} to {most}; set it within"
 
 
-def _asked(row: Row, wishes: Wishes, allow_from: tuple[str, ...]) -> Iterator[Sets]:
+def _asked(row: Row, wishes: Wishes, *, allow_from: tuple[str, ...] = (), prefix: str = "/") -> Iterator[Sets]:
     """The cells that apply: the defaults always, limits only where the stack asks for them."""
     cells = [row.timeouts, row.idle_timeout, row.affinity, row.streaming, row.body_size, row.draining]
     if wishes.tls:
         cells.append(row.tls)
+    if wishes.certificate is not None:
+        cells.append(row.certificate)
     if wishes.rate_limit is not None:
         cells.append(row.rate_limit)
     if allow_from:
         cells.append(row.allow_from)
+    if prefix != "/":
+        cells.append(row.prefix)
     yield from (cell for cell in cells if isinstance(cell, Sets))

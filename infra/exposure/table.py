@@ -10,6 +10,7 @@ _HAPROXY = "haproxy-ingress.github.io"
 _TRAEFIK = "traefik.ingress.kubernetes.io"
 _ALB = "alb.ingress.kubernetes.io"
 _APPGW = "appgw.ingress.kubernetes.io"
+_OWN_HOST = "a host of its own (servers.<name>.host)"
 _OWN_LIMIT = "the program's own limit, MCP_MAX_BODY_BYTES in the server's environment"
 
 TABLE: Mapping[Profile, Row] = {
@@ -34,6 +35,13 @@ TABLE: Mapping[Profile, Row] = {
             ingress={f"{_NGINX}/limit-rps": "{rps}", f"{_NGINX}/limit-burst-multiplier": "{burst_multiplier}"}
         ),
         allow_from=Sets(ingress={f"{_NGINX}/whitelist-source-range": "{allow}"}),
+        prefix=Sets(
+            ingress={
+                f"{_NGINX}/use-regex": "true",
+                f"{_NGINX}/rewrite-target": "/$2",
+                f"{_NGINX}/session-cookie-path": "{prefix}",
+            }
+        ),
     ),
     "traefik": Row(
         controller="Traefik 3, its Ingress and its CRD provider",
@@ -57,6 +65,7 @@ TABLE: Mapping[Profile, Row] = {
         ),
         rate_limit=Sets(by="Middleware rateLimit"),
         allow_from=Sets(by="Middleware ipAllowList"),
+        prefix=Sets(by="Middleware stripPrefix"),
     ),
     "haproxy": Row(
         controller="HAProxy Ingress (haproxy-ingress.github.io)",
@@ -75,6 +84,7 @@ TABLE: Mapping[Profile, Row] = {
         rate_limit=Sets(ingress={f"{_HAPROXY}/limit-rps": "{rps}"}),
         burst=Cannot("limit-rps has a fixed burst", "exposure.rateLimit.requestsPerSecond alone"),
         allow_from=Sets(ingress={f"{_HAPROXY}/allowlist-source-range": "{allow}"}),
+        prefix=Sets(ingress={f"{_HAPROXY}/rewrite-target": "/"}),
     ),
     "alb": Row(
         controller="AWS Load Balancer Controller",
@@ -83,6 +93,13 @@ TABLE: Mapping[Profile, Row] = {
         tls=Cannot(
             "an ALB serves certificates of AWS Certificate Manager, not of a Secret",
             "tls.mode: none, and a certificate for the host by exposure.certificateArn",
+        ),
+        certificate=Sets(
+            ingress={
+                f"{_ALB}/certificate-arn": "{certificate}",
+                f"{_ALB}/listen-ports": '[{{"HTTP": 80}}, {{"HTTPS": 443}}]',
+                f"{_ALB}/ssl-redirect": "443",
+            }
         ),
         timeouts=Already("its only timeout is the idle one"),
         idle_timeout=Sets(ingress={f"{_ALB}/load-balancer-attributes": "idle_timeout.timeout_seconds={idle}"}),
@@ -96,6 +113,7 @@ TABLE: Mapping[Profile, Row] = {
         body_size=Cannot("an ALB has no limit of its own to set", f"{_OWN_LIMIT}, or a rule of AWS WAF"),
         rate_limit=Cannot("an ALB limits no rates", "a rate-based rule of AWS WAF, or the profile nginx"),
         allow_from=Sets(ingress={f"{_ALB}/inbound-cidrs": "{allow}"}),
+        prefix=Cannot("an Ingress of an ALB takes no path off", _OWN_HOST),
         draining=Sets(by="target group attribute deregistration_delay, with the affinity"),
         limits={"exposure.idleTimeoutSeconds": (1, 4000), "exposure.affinitySeconds": (1, 604_800)},
     ),
@@ -117,6 +135,7 @@ TABLE: Mapping[Profile, Row] = {
         allow_from=Cannot(
             "a GKE Ingress knows addresses by Cloud Armor policies only", "a Cloud Armor policy, or the profile nginx"
         ),
+        prefix=Cannot("a GKE Ingress takes no path off", _OWN_HOST),
         draining=Sets(by="BackendConfig connectionDraining"),
         limits={"exposure.timeoutSeconds": (1, 86_400), "exposure.affinitySeconds": (1, 1_209_600)},
     ),
@@ -134,6 +153,7 @@ TABLE: Mapping[Profile, Row] = {
         body_size=Cannot("the limit belongs to the gateway's WAF policy", f"{_OWN_LIMIT}, or the WAF policy"),
         rate_limit=Cannot("it limits rates by its WAF policy only", "the WAF policy, or the profile nginx"),
         allow_from=Cannot("it knows addresses by its WAF policy only", "the WAF policy, or the profile nginx"),
+        prefix=Sets(ingress={f"{_APPGW}/backend-path-prefix": "/"}),
         draining=Sets(
             ingress={f"{_APPGW}/connection-draining": "true", f"{_APPGW}/connection-draining-timeout": "{drain}"}
         ),
@@ -152,6 +172,7 @@ TABLE: Mapping[Profile, Row] = {
         body_size=Cannot("Gateway API has no limit to set", f"{_OWN_LIMIT}, or a policy of the implementation"),
         rate_limit=Cannot("Gateway API limits no rates", "a policy of the implementation, or the profile nginx"),
         allow_from=Cannot("Gateway API knows no addresses", "a policy of the implementation, or the profile nginx"),
+        prefix=Sets(by="HTTPRoute filter URLRewrite"),
         limits={"exposure.timeoutSeconds": (1, 99_999)},
     ),
     "nodePort": Row(
@@ -165,6 +186,7 @@ TABLE: Mapping[Profile, Row] = {
         body_size=Cannot("nothing in between reads bodies", _OWN_LIMIT),
         rate_limit=Cannot("nothing in between counts requests", "an ingress profile, e.g. nginx"),
         allow_from=Cannot("nodes hide the client's address", "an ingress profile, e.g. nginx"),
+        prefix=Cannot("nothing in between reads paths", "a node port for each server (servers.<name>.nodePort)"),
     ),
     "none": Row(
         controller="none: the servers are reached from inside the cluster only",
@@ -177,5 +199,6 @@ TABLE: Mapping[Profile, Row] = {
         body_size=Cannot("nothing is exposed", _OWN_LIMIT),
         rate_limit=Cannot("nothing is exposed", "an exposure.profile, e.g. nginx"),
         allow_from=Cannot("nothing is exposed", "an exposure.profile, e.g. nginx"),
+        prefix=Cannot("nothing is exposed", "path: /"),
     ),
 }

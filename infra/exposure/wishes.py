@@ -42,8 +42,12 @@ class Wishes:
     admin_host: str | None = None
     admin_allow_from: tuple[str, ...] = ()
     gateway: str | None = None
+    # The ARN of a certificate in AWS Certificate Manager.
+    certificate: str | None = None
+    # The paths other than `/` that servers are put under.
+    prefixes: tuple[str, ...] = ()
 
-    def values(self, allow_from: tuple[str, ...] | None = None) -> dict[str, str]:
+    def values(self, *, allow_from: tuple[str, ...] = (), prefix: str = "/") -> dict[str, str]:
         """The values that the table's annotations are filled with; defaults where nothing was asked."""
         rate = self.rate_limit or RateLimit(requests_per_second=1)
         burst = rate.burst or rate.requests_per_second * BURST_FACTOR
@@ -57,5 +61,7 @@ class Wishes:
             "rps": str(rate.requests_per_second),
             "burst": str(burst),
             "burst_multiplier": str(max(1, math.ceil(burst / rate.requests_per_second))),
-            "allow": ",".join(self.allow_from if allow_from is None else allow_from),
+            "allow": ",".join(allow_from),
+            "prefix": prefix,
+            "certificate": self.certificate or "",
         }

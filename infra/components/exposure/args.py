@@ -16,7 +16,8 @@ Endpoint = Literal["http", "websocket", "sse"]
 class Route:
     """One backend that clients reach. Its name is its key in the URLs.
 
-    A route with `allow_from` gets an Ingress of its own, so that the list holds for nothing else.
+    A route with `allow_from` gets an Ingress of its own, so that the list holds for nothing else; so does one under a
+    path, which is taken off before the backend sees the request.
     """
 
     name: str
@@ -61,8 +62,15 @@ class ExposureArgs:
     certificate_arn: str | None = None
     # Added to every Ingress, after the profile's own.
     annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
+    # Only the profile nodePort: an address of a node, for the URLs.
+    node_address: str = "<node-ip>"
     # Whether the update waits until the controller has given the Ingress an address.
     wait_for_address: bool = True
+
+    @property
+    def ends_tls(self) -> bool:
+        """Whether clients speak TLS to what stands in front."""
+        return self.tls_secret is not None or self.certificate_arn is not None
 
     @property
     def wishes(self) -> Wishes:
@@ -80,4 +88,6 @@ class ExposureArgs:
             admin_host=admin.host if admin else None,
             admin_allow_from=admin.allow_from if admin else (),
             gateway=self.gateway.name if self.gateway else None,
+            certificate=self.certificate_arn,
+            prefixes=tuple(route.path for route in self.routes if route.path != "/"),
         )
