@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,10 +10,17 @@ from typing import Any
 
 import pulumi
 import pytest
+import yaml
 from google.protobuf import empty_pb2, json_format
 from pulumi.runtime import mocks
 
 REPOSITORY = Path(__file__).parents[2]
+# The seven configurations that the repository ships.
+STACKS = {
+    "dev": "Pulumi.dev.yaml",
+    "prod": "Pulumi.prod.yaml",
+    **{name: f"examples/{name}.yaml" for name in ("high-command", "websocket-server", "archon", "map-server", "mesh")},
+}
 # Marks a secret value on the wire between a program and the engine.
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # a constant of the wire format, not a credential
@@ -196,3 +204,39 @@ def run() -> Callable[..., Stack]:
 @pytest.fixture
 def repository() -> Path:
     return REPOSITORY
+
+
+def stack_values(name: str) -> dict[str, Any]:
+    """The platform's keys of one of the shipped stack files."""
+    document = yaml.safe_load((REPOSITORY / STACKS[name]).read_text(encoding="utf-8"))
+    prefix = "slipway:"
+    return {key.removeprefix(prefix): value for key, value in document["config"].items() if key.startswith(prefix)}
+
+
+def evaluate_values(values: dict[str, Any]) -> Stack:
+    """Build the whole platform from configuration values. The image is given, as a registry would name it."""
+    from infra.config import StackConfig
+    from infra.platform import Platform, PlatformArgs
+
+    def program() -> None:
+        image = "slipway@sha256:" + "5a" * 32
+        Platform("slipway", PlatformArgs.from_config(StackConfig.parse(values), image=image))
+
+    return run_program(program)
+
+
+@pytest.fixture(scope="session")
+def evaluate() -> Callable[[str], Stack]:
+    """`evaluate("prod")`: build a shipped stack anew."""
+    return lambda name: evaluate_values(stack_values(name))
+
+
+@pytest.fixture(scope="session")
+def evaluated(evaluate: Callable[[str], Stack]) -> Callable[[str], Stack]:
+    """`evaluated("prod")`: a shipped stack, built once for all tests that only look at it."""
+    return functools.cache(evaluate)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "stack_name" in metafunc.fixturenames:
+        metafunc.parametrize("stack_name", list(STACKS))
