@@ -67,7 +67,7 @@ class TextFormatter(logging.Formatter):
 
 
 def _correlation() -> dict[str, str]:
-    trace = current_trace.get()
+    trace = current_trace()
     if trace is None:
         return {}
     trace_id, span_id = trace_ids(trace)

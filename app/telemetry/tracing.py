@@ -7,13 +7,13 @@ import secrets
 from collections.abc import Iterable
 from contextvars import ContextVar
 
-from app.protocol.calls import TraceContext
+from app.protocol.calls import Call, TraceContext
 
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 _LONGEST = 512  # of tracestate, as the recommendation asks to carry at least
 
-# What the running call belongs to: log lines carry it.
-current_trace: ContextVar[TraceContext | None] = ContextVar("current_trace", default=None)
+current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)
+"""What is being answered: log lines carry its trace."""
 
 
 def trace_from_headers(headers: Iterable[tuple[bytes, bytes]]) -> TraceContext | None:
@@ -34,6 +34,16 @@ def trace_from_headers(headers: Iterable[tuple[bytes, bytes]]) -> TraceContext |
 def new_trace() -> TraceContext:
     """A trace context that begins here."""
     return TraceContext(f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00")
+
+
+def current_trace() -> TraceContext | None:
+    """The trace of the running call, made up when the client sent none; None outside calls."""
+    call = current_call.get()
+    if call is None:
+        return None
+    if call.trace is None:
+        call.trace = new_trace()
+    return call.trace
 
 
 def trace_ids(trace: TraceContext) -> tuple[str, str]:

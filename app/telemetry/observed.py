@@ -1,0 +1,52 @@
+"""The dispatcher, watched: every answer is counted, timed and, where asked for, logged."""
+
+from __future__ import annotations
+
+import logging
+from time import perf_counter
+from typing import Any
+
+from app.protocol.calls import Call
+from app.protocol.dispatcher import Dispatcher
+from app.protocol.errors import INTERNAL_ERROR
+from app.telemetry.metrics import Metrics
+from app.telemetry.tracing import current_call
+
+logger = logging.getLogger("slipway.calls")
+
+
+class ObservedDispatcher(Dispatcher):
+    """Answers as `Dispatcher` does, and tells `metrics`."""
+
+    def __init__(self, *args: Any, metrics: Metrics, log_calls: bool, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._metrics = metrics
+        self._log_calls = log_calls
+        self._running = metrics.running
+
+    async def answer(self, call: Call) -> bytes:
+        began = perf_counter()
+        token = current_call.set(call)
+        self._running.inc()
+        try:
+            return await super().answer(call)
+        except BaseException:
+            call.failed = call.failed or INTERNAL_ERROR  # cancelled: there is no answer to count as one
+            raise
+        finally:
+            seconds = perf_counter() - began
+            self._running.dec()
+            self._metrics.answered(call.method, call.failed, seconds)
+            if self._log_calls:
+                self._log(call, seconds)
+            current_call.reset(token)
+
+    def _log(self, call: Call, seconds: float) -> None:
+        fields = {
+            "method": call.method[:128],
+            "code": call.failed,
+            "milliseconds": round(seconds * 1000, 3),
+            "revision": call.revision.name,
+            "caller": call.caller.subject,
+        }
+        logger.info("answered", extra={"fields": fields})
