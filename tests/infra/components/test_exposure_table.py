@@ -110,9 +110,9 @@ def test_haproxy_keeps_tunnels_open_as_long_as_nginx():
             "traefik",
             Wishes(body_size="8m"),
             (
-                "exposure.bodySize: 8m: profile traefik cannot do this, because its Buffering middleware holds back whole "
-                "responses too, so no event stream would pass; use the program's own limit, MCP_MAX_BODY_BYTES in the "
-                "server's environment"
+                "exposure.bodySize: 8m: profile traefik cannot do this, because its Buffering middleware holds back "
+                "whole responses too, so no event stream would pass; use the program's own limit, MCP_MAX_BODY_BYTES "
+                "in the server's environment"
             ),
         ),
         (
@@ -127,8 +127,8 @@ def test_haproxy_keeps_tunnels_open_as_long_as_nginx():
             "alb",
             Wishes(tls=True, host="mcp.example.org"),
             (
-                "tls.mode: profile alb cannot do this, because an ALB serves certificates of AWS Certificate Manager, not "
-                "of a Secret; use tls.mode: none, and a certificate for the host by exposure.certificateArn"
+                "tls.mode: profile alb cannot do this, because an ALB serves certificates of AWS Certificate Manager, "
+                "not of a Secret; use tls.mode: none, and a certificate for the host by exposure.certificateArn"
             ),
         ),
         (
@@ -148,16 +148,16 @@ def test_haproxy_keeps_tunnels_open_as_long_as_nginx():
             "nginx",
             Wishes(idle_timeout_seconds=4000),
             (
-                "exposure.idleTimeoutSeconds: 4000: profile nginx cannot do this, because it has one timeout for silent "
-                "connections, not one of the load balancer's own; use exposure.timeoutSeconds"
+                "exposure.idleTimeoutSeconds: 4000: profile nginx cannot do this, because it has one timeout for "
+                "silent connections, not one of the load balancer's own; use exposure.timeoutSeconds"
             ),
         ),
         (
             "nginx",
             Wishes(certificate="arn:aws:acm:eu:1"),
             (
-                "exposure.certificateArn: arn:aws:acm:eu:1: profile nginx cannot do this, because it takes its certificate "
-                "from a Secret; use tls.mode"
+                "exposure.certificateArn: arn:aws:acm:eu:1: profile nginx cannot do this, because it takes its "
+                "certificate from a Secret; use tls.mode"
             ),
         ),
         (
@@ -177,8 +177,8 @@ def test_haproxy_keeps_tunnels_open_as_long_as_nginx():
             "gce",
             Wishes(admin_host="admin.example.org", admin_allow_from=("10.0.0.0/8",)),
             (
-                "mongodb.admin.allowFrom: 10.0.0.0/8: profile gce cannot do this, because a GKE Ingress knows addresses by "
-                "Cloud Armor policies only; use a Cloud Armor policy, or the profile nginx"
+                "mongodb.admin.allowFrom: 10.0.0.0/8: profile gce cannot do this, because a GKE Ingress knows "
+                "addresses by Cloud Armor policies only; use a Cloud Armor policy, or the profile nginx"
             ),
         ),
         (
@@ -198,8 +198,8 @@ def test_haproxy_keeps_tunnels_open_as_long_as_nginx():
             "appgw",
             Wishes(affinity_seconds=86400),
             (
-                "exposure.affinitySeconds: 86400: profile appgw cannot do this, because its cookie lives as long as the "
-                "browser session; use the default, by leaving exposure.affinitySeconds out"
+                "exposure.affinitySeconds: 86400: profile appgw cannot do this, because its cookie lives as long as "
+                "the browser session; use the default, by leaving exposure.affinitySeconds out"
             ),
         ),
         (
@@ -222,8 +222,8 @@ def test_haproxy_keeps_tunnels_open_as_long_as_nginx():
             "none",
             Wishes(allow_from=("10.0.0.0/8", "192.0.2.1/32")),
             (
-                "exposure.allowFrom: 10.0.0.0/8, 192.0.2.1/32: profile none cannot do this, because nothing is exposed; "
-                "use an exposure.profile, e.g. nginx"
+                "exposure.allowFrom: 10.0.0.0/8, 192.0.2.1/32: profile none cannot do this, because nothing is "
+                "exposed; use an exposure.profile, e.g. nginx"
             ),
         ),
     ],
