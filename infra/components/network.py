@@ -117,7 +117,7 @@ def _check(edges: Sequence[Edge]) -> None:
 
 
 def _pods(peer: Pods) -> LabelSelectorArgs:
-    return LabelSelectorArgs(match_labels=dict(peer.selector))
+    return LabelSelectorArgs(match_labels=dict(peer.selector) or None)
 
 
 def _peers(peer: Peer) -> list[NetworkPolicyPeerArgs] | None:
