@@ -44,7 +44,7 @@ class GatewayServerConfig(Model):
     enabled: bool = True
     """Whether it is started."""
     template: Identifier | None = None
-    """Template that it is made from; the one of its own name when neither `template` nor `type` is given."""
+    """Template it is made from; with no `type` either, the one of its own name (`braveSearch`: `brave-search`)."""
     type: ServerType | None = None
     """`npx` (npm), `uv` (PyPI), `archon` (`archonImage`), `image` (your own) or `remote` (a URL)."""
     transport: Literal["stdio", "http", "sse", "websocket"] | None = None

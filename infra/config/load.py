@@ -75,7 +75,7 @@ def _take_secrets(plain: dict[str, object]) -> tuple[set[str], list[Problem]]:
     found = {key: (key, plain.pop(key)) for key in FIXED_SECRETS if key in plain}
     problems: list[Problem] = []
     whole = plain.pop(CUSTOM, {})
-    custom = None if _is_secure(whole) else _as_mapping(whole)
+    custom = None if _is_secure(whole) else as_mapping(whole)
     if custom is None:
         remedy = "set each with `pulumi config set --secret --path 'slipway:secrets.<key>'`"
         problems.append(Problem(CUSTOM, f"must be a mapping from keys to secrets; {remedy}"))
@@ -105,7 +105,7 @@ def _misplaced_secrets(plain: Mapping[str, object], known: Set[str]) -> list[Pro
 
 
 def _secure_paths(value: object, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
-    mapping = _as_mapping(value)
+    mapping = as_mapping(value)
     if _is_secure(value):
         yield path
     elif mapping is not None:
@@ -117,12 +117,12 @@ def _secure_paths(value: object, path: tuple[str | int, ...]) -> Iterator[tuple[
 
 
 def _is_secure(value: object) -> bool:
-    mapping = _as_mapping(value)
+    mapping = as_mapping(value)
     return mapping is not None and list(mapping) == [_SECURE]
 
 
-def _as_mapping(value: object) -> dict[str, object] | None:
-    """YAML allows any key; all of ours are text."""
+def as_mapping(value: object) -> dict[str, object] | None:
+    """A mapping with its keys as text, for YAML allows any; None for everything else."""
     if not isinstance(value, Mapping):
         return None
     return {str(key): below for key, below in cast("Mapping[object, object]", value).items()}
@@ -130,7 +130,7 @@ def _as_mapping(value: object) -> dict[str, object] | None:
 
 def _text_keys(value: object) -> Any:
     """A copy of a YAML value in which every key is text, as a key like `8080:` is not."""
-    mapping = _as_mapping(value)
+    mapping = as_mapping(value)
     if mapping is not None:
         return {key: _text_keys(below) for key, below in mapping.items()}
     return [_text_keys(below) for below in cast("list[object]", value)] if isinstance(value, list) else value
@@ -146,7 +146,7 @@ def _decoded(text: str) -> object:
 
 def _hidden(key: str, text: str) -> object:
     """A stand-in for a secret value, so that nothing after this can repeat it."""
-    keys = _as_mapping(_decoded(text)) if key == CUSTOM else None
+    keys = as_mapping(_decoded(text)) if key == CUSTOM else None
     return _HIDDEN if keys is None else dict.fromkeys(keys, _HIDDEN)
 
 

@@ -16,6 +16,7 @@ _PERMISSIONS: Final = {
     "uv": ("allow_uv", "allowUv"),
     "image": ("allow_custom_images", "allowCustomImages"),
 }
+_PARTS: Final = frozenset({"redis", "mongodb", "gateway", "registry", "operator"})
 _NEEDS: Final = {"npx": "package", "uv": "package", "image": "image", "remote": "url"}
 
 
@@ -103,3 +104,11 @@ def agents_and_servers_have_different_names(config: "StackConfig") -> Iterator[P
     for name in config.mesh.agents:
         if config.mesh.enabled and name in config.servers:
             yield Problem(f"mesh.agents.{name}", "a server has this name too; rename one, for both name their Services")
+
+
+@rule("servers", "mesh")
+def names_of_the_platforms_parts_are_left_to_them(config: "StackConfig") -> Iterator[Problem]:
+    paths = [*(("servers", name) for name in config.servers), *(("mesh.agents", name) for name in config.mesh.agents)]
+    for path, name in paths:
+        if name in _PARTS:
+            yield Problem(f"{path}.{name}", f"'{name}' is the name of a part of the platform; use another")
