@@ -71,7 +71,7 @@ def _correlation() -> dict[str, str]:
     if trace is None:
         return {}
     trace_id, span_id = trace_ids(trace)
-    return {"trace_id": trace_id, "span_id": span_id} if trace_id else {}
+    return {"trace_id": trace_id, "span_id": span_id}
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

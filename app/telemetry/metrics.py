@@ -16,10 +16,13 @@ OTHER: Final = "other"  # the method label of everything that the protocol does 
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
+_Observers = tuple[Callable[[], None], Callable[[], None], Callable[[float], None]]
+
+
 class Metrics:
     """The metrics of one process; with `shared` (several workers), `render` adds up those of all."""
 
-    def __init__(self, methods: Iterable[str], *, version: str, shared: str | None = None) -> None:
+    def __init__(self, *, version: str, shared: str | None = None) -> None:
         self._registry = registry = CollectorRegistry()
         self._shared = shared
         requests = Counter(
@@ -50,15 +53,15 @@ class Metrics:
         build = Gauge("slipway_build_info", "What runs.", ("version",), multiprocess_mode="livemax", registry=registry)
         build.labels(version).set(1)
         self._refused = refused
-        # Children are looked up once: a label look-up costs more than the increment itself.
-        self._observers: dict[str, tuple[Callable[[], None], Callable[[], None], Callable[[float], None]]] = {}
-        for method in (*methods, OTHER):
-            self._observers[method] = (
-                requests.labels(method, "ok").inc,
-                requests.labels(method, "error").inc,
-                duration.labels(method).observe,
-            )
-        self._unknown = self._observers[OTHER]
+        self._requests = requests
+        self._duration = duration
+        self._observers: dict[str, _Observers] = {}
+        self._unknown = self._observe(OTHER)
+
+    def expect(self, methods: Iterable[str]) -> None:
+        """Give each of these methods a label of its own; every other one is counted as `other`."""
+        for method in methods:
+            self._observers[method] = self._observe(method)
 
     def answered(self, method: str, failed: int, seconds: float) -> None:
         """Count one answered request; `failed` is the JSON-RPC error code, 0 for a result."""
@@ -82,6 +85,11 @@ class Metrics:
         every_worker = CollectorRegistry()
         MultiProcessCollector(every_worker, path=self._shared)
         return generate_latest(every_worker)
+
+    def _observe(self, method: str) -> _Observers:
+        """Children looked up once: a label look-up costs more than the increment itself."""
+        counts = (self._requests.labels(method, "ok").inc, self._requests.labels(method, "error").inc)
+        return (*counts, self._duration.labels(method).observe)
 
 
 def forget_worker(pid: int, shared: str) -> None:

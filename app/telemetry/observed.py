@@ -20,6 +20,7 @@ class ObservedDispatcher(Dispatcher):
 
     def __init__(self, *args: Any, metrics: Metrics, log_calls: bool, **named: Any) -> None:
         super().__init__(*args, **named)
+        metrics.expect({*self._with_handshake, *self._stateless})
         self._metrics = metrics
         self._log_calls = log_calls
         self._running = metrics.running
