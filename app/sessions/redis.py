@@ -27,6 +27,7 @@ from app.sessions.store import (
     check_stream_name,
     parse_event_id,
 )
+from app.sessions.tasks import stop
 
 _INDEX = "slipway:sessions"
 _INVALIDATIONS = "slipway:invalidate"
@@ -165,8 +166,7 @@ class RedisStore:
 
     async def close(self) -> None:
         if self._flushing is not None:
-            self._flushing.cancel()
-            await asyncio.gather(self._flushing, return_exceptions=True)
+            await stop([self._flushing])
             with suppress(StoreUnavailable):
                 await self._send_touches()
         await self._link.close()

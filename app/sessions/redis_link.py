@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from app.sessions.redis_client import RedisClient
 from app.sessions.store import StoreUnavailable
+from app.sessions.tasks import stop
 
 _PING_EVERY = 2.0
 _LOST_AFTER = 5.0
@@ -76,9 +77,7 @@ class Link:
 
     async def close(self) -> None:
         """Stop listening."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await stop(self._tasks)
 
     async def listen(self, channel: str, listener: Listener) -> None:
         """Once this returns, the listener hears everything. Raises `StoreUnavailable` when Redis does not confirm."""

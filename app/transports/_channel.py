@@ -14,6 +14,7 @@ from app.protocol.calls import ClientRefused
 from app.protocol.errors import INVALID_REQUEST, ProtocolError
 from app.protocol.messages import ErrorObject, Message, RequestId, encode_notification, encode_request
 from app.sessions.store import SessionStore, StoredEvent, StoreUnavailable
+from app.sessions.tasks import stop
 
 MAIN_STREAM = "main"
 """A session's stream for all that is not part of one answer: what a GET, an SSE or a WebSocket connection follows."""
@@ -75,9 +76,7 @@ class Switchboard:
 
     async def close(self) -> None:
         """Stop listening; requests to clients that are still open fail."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await stop(self._tasks)
         for future in self._waiting.values():
             future.cancel()
 

@@ -1,4 +1,4 @@
-"""What every session store promises, tried on each of them; on Redis once more with a second replica beside the first."""
+"""What every session store promises, tried on each of them, and on Redis from two replicas."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ async def make_stores(request: pytest.FixtureRequest) -> AsyncIterator[MakeStore
             opened.append(MemoryStore(bounds))
             return opened[-1], opened[-1]
         url = request.getfixturevalue("redis_server" if "max_sessions" in limits else "shared_redis").url
-        for _ in range(2 if "two" in request.param else 1):
-            opened.append(RedisStore(url, bounds, timeout=5))
+        replicas = 2 if "two" in request.param else 1
+        opened.extend(RedisStore(url, bounds, timeout=5) for _ in range(replicas))
         return opened[0], opened[-1]
 
     yield make
@@ -56,7 +56,7 @@ async def take(events: AsyncIterator[object], count: int) -> list[object]:
 
 async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(10):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 what is waited for happens in another process
             await asyncio.sleep(0.01)
 
 
