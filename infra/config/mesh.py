@@ -16,10 +16,18 @@ from infra.config.values import (
     Identifier,
     Image,
     Label,
+    Memory,
     Seconds,
     SecretKey,
     Version,
 )
+
+
+class RegistryStorageConfig(StorageConfig):
+    """The volume of each registry pod."""
+
+    size: Memory = "1Gi"
+    """Size of the volume."""
 
 
 class RegistryConfig(Model):
@@ -27,7 +35,7 @@ class RegistryConfig(Model):
 
     replicas: Annotated[int, Field(ge=1, le=9)] = 3
     """Registry pods."""
-    storage: StorageConfig = StorageConfig(size="1Gi")
+    storage: RegistryStorageConfig = RegistryStorageConfig()
     """The volume of each pod."""
     port: ContainerPort = ports.REGISTRY.number
     """Port of the registry."""

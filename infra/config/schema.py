@@ -5,11 +5,12 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from infra.config.files import PREFIX
+from infra.config.load import NAMESPACE
 from infra.config.secrets import FIXED_SECRETS
 from infra.config.stack import StackConfig
 
 PATH: Final = Path(__file__).parents[1] / "stack.schema.json"
+PREFIX: Final = f"{NAMESPACE}:"
 _SECURE: Final = {
     "type": "object",
     "properties": {"secure": {"type": "string"}},
