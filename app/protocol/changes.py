@@ -1,9 +1,9 @@
 """News of what a server offers, brought to every client that listens, on every replica."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -62,11 +62,23 @@ class Feed:
             yield change
 
 
+class Listener(Protocol):
+    """Somebody who is told of changes."""
+
+    def put(self, change: Change) -> None:
+        """Something changed; must not block."""
+        ...
+
+    def end(self) -> None:
+        """Nothing more will come: the server drains."""
+        ...
+
+
 class Changes:
     """One a process. `relay`, where set, carries a change to the other replicas, which `receive` it."""
 
     def __init__(self) -> None:
-        self._feeds: set[Feed] = set()
+        self._listeners: set[Listener] = set()
         self._closed = False
         self.relay: Callable[[bytes], Awaitable[None]] | None = None
 
@@ -82,23 +94,22 @@ class Changes:
         self._deliver(_decode(data))
 
     @contextmanager
-    def listen(self, wants: Callable[[Change], bool]) -> Iterator[Feed]:
-        """A feed of the changes that `wants` accepts, from now on."""
-        feed = Feed(wants)
-        self._feeds.add(feed)
+    def listen(self, listener: Listener) -> Generator[None]:
+        """Tell the listener of every change, from now on until the context is left."""
+        self._listeners.add(listener)
         if self._closed:
-            feed.end()
+            listener.end()
         try:
-            yield feed
+            yield
         finally:
-            self._feeds.discard(feed)
+            self._listeners.discard(listener)
 
     def close(self) -> None:
-        """End every feed, now and from now on: the server drains."""
+        """End every listener, now and from now on: the server drains."""
         self._closed = True
-        for feed in self._feeds:
-            feed.end()
+        for listener in tuple(self._listeners):
+            listener.end()
 
     def _deliver(self, change: Change) -> None:
-        for feed in tuple(self._feeds):
-            feed.put(change)
+        for listener in tuple(self._listeners):
+            listener.put(change)

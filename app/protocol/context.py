@@ -1,7 +1,7 @@
 """What a running handler may use: who calls, and ways to talk to the client that work the same in both eras."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -159,9 +159,8 @@ class CallContext:
                 raise InputRequired({key: value for key, value in requests.items() if key not in self._answers})
         else:
             missing = [key for key in requests if key not in self._answers]
-            async with asyncio.TaskGroup() as group:
-                running = {key: group.create_task(self._request(requests[key], timeout)) for key in missing}
-            self._answers.update({key: task.result() for key, task in running.items()})
+            found = await _together(self._request(requests[key], timeout) for key in missing)
+            self._answers.update(zip(missing, found, strict=True))
         return {key: self._answers[key] for key in requests}
 
     async def elicit(
@@ -175,7 +174,12 @@ class CallContext:
         return _convert(answer[key], key)
 
     async def sample(
-        self, messages: list[dict[str, Any]], max_tokens: int, *, key: str = "sample", timeout: float | None = None,
+        self,
+        messages: list[dict[str, Any]],
+        max_tokens: int,
+        *,
+        key: str = "sample",
+        timeout: float | None = None,
         **options: Any,
     ) -> dict[str, Any]:
         """Ask the client's model; `options` are further members of `sampling/createMessage`. Returns its result."""
@@ -216,3 +220,15 @@ def _convert(answer: Any, key: str) -> Elicited:
         return msgspec.convert(answer, Elicited)
     except msgspec.ValidationError as error:
         raise ProtocolError(INVALID_PARAMS, f"The answer to '{key}' is not an elicitation result: {error}.") from None
+
+
+async def _together(asked: Iterable[Coroutine[Any, Any, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """All results; the first error ends the others and is raised as it is."""
+    tasks = [asyncio.create_task(one) for one in asked]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

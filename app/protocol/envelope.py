@@ -6,7 +6,7 @@ from app.protocol.errors import INVALID_PARAMS, UNSUPPORTED_PROTOCOL_VERSION, Pr
 from app.protocol.params import META_CAPABILITIES, META_VERSION, Meta, Params
 from app.protocol.revisions import REVISIONS, STATELESS_REVISIONS, Revision
 
-SUPPORTED = [name for name in sorted(REVISIONS, reverse=True)]
+SUPPORTED = sorted(REVISIONS, reverse=True)
 _STATELESS = {revision.name: revision for revision in STATELESS_REVISIONS}
 
 

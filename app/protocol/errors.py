@@ -17,6 +17,7 @@ UNSUPPORTED_PROTOCOL_VERSION = -32022
 # Outside JSON-RPC's reserved range, as the specification asks of codes of one's own.
 UNAVAILABLE = -31000
 LIMIT_REACHED = -31001
+CANCELLED = -31002
 
 # Whatever produced the error, one table decides its HTTP status in the era of 2026-07-28.
 HTTP_STATUS = {

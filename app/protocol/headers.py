@@ -107,9 +107,7 @@ def mirrored_params(schema: Mapping[str, Any]) -> tuple[MirroredParam, ...]:
     return tuple(found)
 
 
-def check_params(
-    rules: Sequence[MirroredParam], arguments: Raw | None, headers: Sequence[tuple[bytes, bytes]]
-) -> None:
+def check_params(rules: Sequence[MirroredParam], arguments: Raw | None, headers: Sequence[tuple[bytes, bytes]]) -> None:
     """Each mirrored parameter and its header agree: both there and equal, or both absent."""
     sent: dict[bytes, bytes] = {}
     for name, value in headers:

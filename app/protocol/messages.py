@@ -104,7 +104,7 @@ def decode_message(body: bytes) -> Message:
         message = _decode_message(body)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise _explain(body, error) from None
-    _check(body, message)
+    _check_text(body)
     return message
 
 
@@ -135,7 +135,7 @@ def _decode_item(item: bytes) -> Message | InvalidMessage:
         return error
 
 
-def _check(body: bytes, message: Message) -> None:
+def _check_text(body: bytes) -> None:
     try:
         body.decode()
     except UnicodeDecodeError as error:

@@ -58,9 +58,7 @@ R_2025_03_26 = Revision(
     url_elicitation=False,
     sampling_tools=False,
 )
-R_2025_06_18 = Revision(
-    "2025-06-18", handshake=True, icons=False, url_elicitation=False, sampling_tools=False
-)
+R_2025_06_18 = Revision("2025-06-18", handshake=True, icons=False, url_elicitation=False, sampling_tools=False)
 R_2025_11_25 = Revision("2025-11-25", handshake=True, primed_streams=True)
 R_2026_07_28 = Revision("2026-07-28", handshake=False)
 

@@ -42,9 +42,5 @@ def input_required(
     sealer: StateSealer, call: Call, requests: Mapping[str, InputRequest], context: CallContext, digest: bytes
 ) -> InputRequiredResult:
     """The result that asks the client for input, with all answers so far sealed into it."""
-    token = sealer.seal(
-        context.answers, context.state, subject=call.caller.subject, method=call.method, digest=digest
-    )
-    return InputRequiredResult(
-        result_type="input_required", input_requests=requests or UNSET, request_state=token
-    )
+    token = sealer.seal(context.answers, context.state, subject=call.caller.subject, method=call.method, digest=digest)
+    return InputRequiredResult(result_type="input_required", input_requests=requests or UNSET, request_state=token)

@@ -73,9 +73,7 @@ class StateSealer:
             raw = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
             secret = self._keys[raw[:_KEY_ID]]
             nonce = raw[_KEY_ID : _KEY_ID + _NONCE]
-            opened = ChaCha20Poly1305(secret).decrypt(
-                nonce, raw[_KEY_ID + _NONCE :], _binding(subject, method, digest)
-            )
+            opened = ChaCha20Poly1305(secret).decrypt(nonce, raw[_KEY_ID + _NONCE :], _binding(subject, method, digest))
             sealed = _decode(opened)
         except (ValueError, KeyError, InvalidTag, msgspec.DecodeError):
             raise _refusal("is not one that this server gave for this request") from None

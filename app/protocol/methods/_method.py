@@ -21,8 +21,6 @@ class Method:
     stateless: bool = True
 
 
-def method(
-    name: str, params: type[Params], run: Run, *, handshake: bool = True, stateless: bool = True
-) -> Method:
+def method(name: str, params: type[Params], run: Run, *, handshake: bool = True, stateless: bool = True) -> Method:
     """A method; by default of both eras."""
     return Method(name, ParamsDecoder(params), run, handshake, stateless)

@@ -3,7 +3,7 @@
 from msgspec import UNSET, Raw
 
 from app.protocol.calls import Call, SessionView
-from app.protocol.content import ResourceDefinition, TemplateDefinition
+from app.protocol.content import ResourceDefinition
 from app.protocol.context import CallContext, InputRequired
 from app.protocol.errors import INVALID_PARAMS, INVALID_REQUEST, RESOURCE_NOT_FOUND, ProtocolError
 from app.protocol.handlers import Resource
@@ -91,4 +91,4 @@ def _address(resource: Resource) -> str:
     definition = resource.definition
     if isinstance(definition, ResourceDefinition):
         return definition.uri
-    return definition.uri_template if isinstance(definition, TemplateDefinition) else definition.name
+    return definition.uri_template

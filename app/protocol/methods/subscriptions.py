@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET
 
 from app.protocol.calls import Call
-from app.protocol.changes import METHODS, Change
+from app.protocol.changes import METHODS, Change, Feed
 from app.protocol.content import Result
 from app.protocol.errors import LIMIT_REACHED, ProtocolError
 from app.protocol.methods._method import Method, method
@@ -34,7 +34,8 @@ class Subscriptions:
         meta: dict[str, Any] = {META_SUBSCRIPTION: call.id}
         self._open += 1
         try:
-            with self._services.changes.listen(_Filter(params.notifications)) as feed:
+            feed = Feed(_Filter(params.notifications))
+            with self._services.changes.listen(feed):
                 await call.channel.notify(
                     "notifications/subscriptions/acknowledged", {"notifications": honoured, "_meta": meta}
                 )
