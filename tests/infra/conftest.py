@@ -110,7 +110,7 @@ class Answers(mocks.Mocks):
         return f"{args.name}-id", state
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        return self.outputs.get(args.token, {}), None
+        return self.outputs.get(args.token, {}), []
 
 
 class RecordingMonitor(mocks.MockMonitor):
