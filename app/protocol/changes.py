@@ -79,6 +79,7 @@ class Changes:
 
     def __init__(self) -> None:
         self._listeners: set[Listener] = set()
+        self._relaying: set[asyncio.Future[None]] = set()
         self._closed = False
         self.relay: Callable[[bytes], Awaitable[None]] | None = None
 
@@ -88,6 +89,15 @@ class Changes:
             self._deliver(change)
         else:
             await self.relay(_encode(change))
+
+    def tell(self, change: Change) -> None:
+        """`announce`, for those who cannot wait."""
+        if self.relay is None:
+            self._deliver(change)
+        else:
+            task = asyncio.ensure_future(self.relay(_encode(change)))
+            self._relaying.add(task)
+            task.add_done_callback(self._relaying.discard)
 
     def receive(self, data: bytes) -> None:
         """Take in what `relay` sent, on this replica or another."""

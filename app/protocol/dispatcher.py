@@ -7,10 +7,10 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from app.protocol.calls import Call, SessionView
-from app.protocol.changes import Changes
+from app.protocol.changes import Change, Changes
 from app.protocol.content import Implementation
 from app.protocol.errors import INTERNAL_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, ProtocolError
-from app.protocol.handlers import Registry
+from app.protocol.handlers import ListKind, Registry
 from app.protocol.headers import MirroredParam
 from app.protocol.listings import ListPolicy
 from app.protocol.messages import RequestId, encode_error, encode_result
@@ -68,6 +68,7 @@ class Dispatcher:
         )
         self.registry = registry
         self.changes = services.changes
+        registry.listen(self._list_changed)
         self.tasks = TaskBoard(services.changes)
         self._tools = Tools(services, self.tasks)
         groups = (
@@ -122,6 +123,9 @@ class Dispatcher:
         """End listening streams and cancel tasks: the server ends."""
         self.changes.close()
         await self.tasks.close()
+
+    def _list_changed(self, kind: ListKind) -> None:
+        self.changes.tell(Change(kind))
 
     async def _run(self, call: Call) -> object:
         revision = call.revision

@@ -1,6 +1,6 @@
 """What the protocol asks of those who offer tools, prompts and resources: `app.toolsets` implements these."""
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -16,6 +16,9 @@ from app.protocol.content import (
     ToolResult,
 )
 from app.protocol.context import CallContext
+
+
+ListKind = Literal["tools", "prompts", "resources"]
 
 
 class ToolFailure(Exception):
@@ -110,6 +113,10 @@ class Registry(Protocol):
     @property
     def has_completions(self) -> bool:
         """Whether `complete` ever suggests anything."""
+        ...
+
+    def listen(self, listener: Callable[[ListKind], None]) -> Callable[[], None]:
+        """Tell `listener` which list changed, until the function that this returns is called."""
         ...
 
     def tools(self) -> Sequence[Tool]:
