@@ -1,4 +1,4 @@
-"""Default images of what others made. Outside dev a stack names its own by digest; the policy pack refuses tags there."""
+"""Default images of what others made. Outside dev a stack names its own by digest, as the policy pack asks."""
 
 REDIS = "docker.io/library/redis:7.4.1-bookworm"
 HAPROXY = "docker.io/library/haproxy:3.0.6-alpine"
