@@ -206,7 +206,7 @@ def test_a_build_id_is_a_valid_tag(git, tmp_path):
 
 def test_auto_goes_on_when_the_registry_cannot_be_read(image, monkeypatch):
     def refuse(**arguments):
-        raise Exception("connection refused")
+        raise ConnectionError("connection refused")
 
     monkeypatch.setattr("pulumi_docker.get_registry_image", refuse)
     assert outputs_of(image("auto", local="sha256:local"))["digest"] == "sha256:local"
