@@ -27,14 +27,20 @@ _READ = ("get", "list", "watch")
 
 @dataclass(frozen=True, kw_only=True)
 class Permission:
-    """Verbs on resources of one API group; the empty group is the core one."""
+    """Verbs on resources of one API group; the empty group is the core one. With `names`, on these objects alone."""
 
     group: str
     resources: tuple[str, ...]
     verbs: tuple[str, ...] = _READ
+    names: tuple[pulumi.Input[str], ...] = ()
 
     def args(self) -> PolicyRuleArgs:
-        return PolicyRuleArgs(api_groups=[self.group], resources=list(self.resources), verbs=list(self.verbs))
+        return PolicyRuleArgs(
+            api_groups=[self.group],
+            resources=list(self.resources),
+            verbs=list(self.verbs),
+            resource_names=list(self.names) or None,
+        )
 
 
 # Enough to see one's own peers and the state of the workloads around; no Secret can be read.
