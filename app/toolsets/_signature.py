@@ -23,6 +23,10 @@ class WrongArguments(Exception):
     """The arguments do not fit; the message names the argument, its value and what to send instead."""
 
 
+class NoObject(WrongArguments):
+    """The arguments are not even a JSON object, which the protocol itself asks for."""
+
+
 class Parameters:
     """What a function takes from the client. `decode` gives keyword arguments, ready to call it with."""
 
@@ -54,18 +58,20 @@ class Parameters:
         except msgspec.ValidationError as error:
             return self._second_look(raw, error)
         except msgspec.DecodeError as error:
-            raise WrongArguments(f"The arguments are not JSON: {error}. Send a JSON object.") from None
+            raise NoObject(f"The arguments are not JSON: {error}. Send a JSON object.") from None
 
     def _second_look(self, raw: msgspec.Raw | bytes, error: msgspec.ValidationError) -> dict[str, Any]:
         """JSON Schema counts 3.0 as an integer and the decoder does not, so look again before refusing."""
         try:
-            sent = msgspec.json.decode(raw)
+            sent: object = msgspec.json.decode(raw)
         except msgspec.ValidationError as number:
             raise WrongArguments(f"{number}. Send numbers that fit in a double.") from None
+        if not isinstance(sent, dict):
+            raise NoObject(f"The arguments are {_shown(sent, _SHOWN)}. Send a JSON object.") from None
         try:
-            return msgspec.structs.asdict(msgspec.convert(_whole(sent), self._kind))
+            return msgspec.structs.asdict(msgspec.convert(_whole(cast("dict[str, object]", sent)), self._kind))
         except msgspec.ValidationError:
-            raise WrongArguments(explain(error, sent, self.schema)) from None
+            raise WrongArguments(explain(error, cast("object", sent), self.schema)) from None
 
 
 def explain(error: msgspec.ValidationError, sent: object, schema: Schema) -> str:
@@ -81,11 +87,8 @@ def explain(error: msgspec.ValidationError, sent: object, schema: Schema) -> str
         hint = f"Did you mean '{near[0]}'? " if near else ""
         takes = ", ".join(known) or "no arguments"
         return f"Argument '{where}' is unknown. {hint}Send only: {takes}."
-    value = _value_at(sent, path)
-    if path == "$":
-        return f"The arguments are {value}. Send a JSON object."
-    where = _dotted(steps(path))
-    return f"Argument '{where}' is {value}: {what}. Send {_wanted(fragment(schema, path))}."
+    said = f"Argument '{_dotted(steps(path))}' is {_value_at(sent, path)}: {what}."
+    return f"{said} Send {_wanted(fragment(schema, path))}."
 
 
 def _dotted(path: list[str | int]) -> str:

@@ -13,9 +13,10 @@ from msgspec import UNSET, Raw
 
 from app.protocol.content import Block, Icon, Text, ToolAnnotations, ToolDefinition, ToolResult
 from app.protocol.context import CallContext
+from app.protocol.errors import INVALID_PARAMS, ProtocolError
 from app.protocol.handlers import InvalidArguments, ToolFailure
 from app.toolsets._schema import Schema, schema_of
-from app.toolsets._signature import Parameters, WrongArguments
+from app.toolsets._signature import NoObject, Parameters, WrongArguments
 
 AsyncFunction = Callable[..., Awaitable[Any]]
 TaskSupport = Literal["forbidden", "optional", "required"]
@@ -62,6 +63,8 @@ class FunctionTool:
         """Decode, run and wrap. Raises `InvalidArguments`; any other error is the tool's own."""
         try:
             wanted = self._arguments(_NO_ARGUMENTS if arguments is None else arguments)
+        except NoObject as error:
+            raise ProtocolError(INVALID_PARAMS, str(error)) from None
         except WrongArguments as error:
             raise InvalidArguments(str(error)) from None
         if self._context is not None:
@@ -178,7 +181,7 @@ def _unchecked(function: Callable[..., Any]) -> tuple[Callable[[Raw], dict[str, 
         try:
             return {only: decode(raw)}
         except msgspec.MsgspecError as error:
-            raise WrongArguments(f"The arguments are not a JSON object: {error}. Send a JSON object.") from None
+            raise NoObject(f"The arguments are not a JSON object: {error}. Send a JSON object.") from None
 
     return arguments, context
 

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from msgspec import UNSET, Raw
 
+from app.protocol.errors import ProtocolError
 from app.protocol.handlers import InvalidArguments
 from app.toolsets import CallContext, Image, Text, ToolAnnotations, ToolFailure, ToolResult, tool
 
@@ -161,6 +162,16 @@ async def test_wrong_arguments_never_reach_the_function(context: CallContext) ->
     assert not called
 
 
+async def test_arguments_that_are_no_object_are_an_error_of_the_protocol(context: CallContext) -> None:
+    @tool
+    async def add(first: int) -> str:
+        """Add."""
+        return str(first)
+
+    with pytest.raises(ProtocolError, match=r"The arguments are \[1\]. Send a JSON object."):
+        await add.call(Raw(b"[1]"), context)
+
+
 async def test_a_context_parameter_gets_the_call_and_is_not_in_the_schema(context: CallContext) -> None:
     @tool
     async def who(context: CallContext) -> str:
@@ -209,7 +220,7 @@ async def test_with_a_schema_of_its_own_a_tool_takes_all_arguments_unchecked(con
 
     assert free.definition.input_schema == schema
     assert (await free.call(arguments(b=1), context)).content == [Text(text="['b'] anonymous")]
-    with pytest.raises(InvalidArguments, match="Send a JSON object"):
+    with pytest.raises(ProtocolError, match="Send a JSON object"):
         await free.call(Raw(b"[]"), context)
 
 
