@@ -237,6 +237,35 @@ def evaluated(evaluate: Callable[[str], Stack]) -> Callable[[str], Stack]:
     return functools.cache(evaluate)
 
 
+def views_of(stack: Stack) -> list[Any]:
+    """What a stack registered, as the rules of `infra.policy` see it."""
+    from infra.policy.view import ResourceView
+
+    def props(resource: Registered) -> dict[str, Any]:
+        if not resource.custom:
+            return stack.finished.get(resource.urn, {})
+        metadata = {"name": resource.object_name, **resource.inputs.get("metadata", {})}
+        return {**resource.inputs, "metadata": metadata}
+
+    return [
+        ResourceView(
+            type=resource.type,
+            name=resource.name,
+            urn=resource.urn,
+            props=props(resource),
+            protected=resource.protect,
+            retained=resource.retain_on_delete,
+        )
+        for resource in stack.registered
+    ]
+
+
+@pytest.fixture(scope="session")
+def views() -> Callable[[Stack], list[Any]]:
+    """`views(stack)`: the stack as the rules of `infra.policy` see it."""
+    return views_of
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "stack_name" in metafunc.fixturenames:
         metafunc.parametrize("stack_name", list(STACKS))
