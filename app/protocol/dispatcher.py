@@ -119,6 +119,10 @@ class Dispatcher:
                 return NOTHING
         return NOTHING
 
+    def close_listeners(self) -> None:
+        """End listening streams: the server drains."""
+        self.changes.close()
+
     async def close(self) -> None:
         """End listening streams and cancel tasks: the server ends."""
         self.changes.close()

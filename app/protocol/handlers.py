@@ -17,7 +17,6 @@ from app.protocol.content import (
 )
 from app.protocol.context import CallContext
 
-
 ListKind = Literal["tools", "prompts", "resources"]
 
 

@@ -139,14 +139,17 @@ def _accepts(value: str) -> tuple[bool, bool]:
     return json, events
 
 
-def check_post(request: HttpRequest, negotiation: Negotiation) -> None:
-    """The headers that every POST needs; raises `HttpError`."""
+def check_content_type(request: HttpRequest) -> None:
+    """The body is said to be JSON; raises `HttpError`."""
     content_type = request.headers.get(b"content-type", b"")
-    if content_type != b"application/json":
-        media = content_type.split(b";")[0].strip().lower()
-        if media != b"application/json":
-            shown = content_type[:64].decode("latin-1")
-            raise bad_request(f"Content-Type is '{shown}': send application/json.", status=415)
+    if content_type != b"application/json" and content_type.split(b";")[0].strip().lower() != b"application/json":
+        shown = content_type[:64].decode("latin-1")
+        raise bad_request(f"Content-Type is '{shown}': send application/json.", status=415)
+
+
+def check_post(request: HttpRequest, negotiation: Negotiation) -> None:
+    """The headers that every POST to the MCP endpoint needs; raises `HttpError`."""
+    check_content_type(request)
     if negotiation.accepts(request) != (True, True):
         shown = request.headers.get(b"accept", b"")[:128].decode("latin-1")
         raise bad_request(

@@ -4,10 +4,8 @@ from msgspec import UNSET
 
 from app.asgi import Receive, Scope, Send
 from app.protocol.dispatcher import Dispatcher
-from app.protocol.envelope import unsupported
-from app.protocol.errors import ProtocolError
+from app.protocol.envelope import speaks_stateless, unsupported
 from app.protocol.messages import InvalidMessage, Message, decode_message, is_batch
-from app.protocol.params import META_VERSION, Params, ParamsDecoder
 from app.protocol.revisions import REVISIONS
 from app.sessions.store import SessionStore
 from app.transports._channel import Switchboard
@@ -27,8 +25,6 @@ from app.transports._http_stateless import StatelessHttp
 DEFAULT_MAX_BODY = 4 * 1024 * 1024
 _ALLOWED = ((b"allow", b"GET, POST, DELETE"),)
 _STATELESS = frozenset(name.encode() for name, revision in REVISIONS.items() if revision.stateless)
-_META_VERSION = META_VERSION.encode()
-_decode_params = ParamsDecoder(Params)
 
 
 class StreamableHttp:
@@ -91,13 +87,9 @@ class StreamableHttp:
 
     def _is_stateless(self, message: Message, version: bytes | None) -> bool:
         """Whether the body speaks a revision without a handshake although the header does not say so."""
-        if message.params is not UNSET and _META_VERSION in bytes(message.params):
-            try:
-                meta = _decode_params(message.params).meta
-            except ProtocolError:
-                meta = UNSET
-            if meta is not UNSET and meta.version is not UNSET:
-                return True
+        method = message.method
+        if method is not UNSET and speaks_stateless(method, None if message.params is UNSET else message.params):
+            return True
         if version is not None and version.decode("latin-1") not in REVISIONS:
             request_id = None if message.id is UNSET else message.id
             raise HttpError(400, unsupported(version.decode("latin-1")), request_id)
