@@ -21,6 +21,7 @@ _TYPE_NAMES: Final = {
     "tuple_type": "a list",
 }
 _LONGEST_VALUE = 60
+_SHORTEST_PREFIX = 2
 # Their values are for programs, often credentials put in the wrong place: never repeated.
 _UNREPEATED: Final = frozenset({"environment", "secretEnvironment", "args"})
 
@@ -60,7 +61,9 @@ def render_value(value: object) -> str:
 def suggestion(text: str, candidates: Iterable[str]) -> str:
     """`; did you mean …?`, or nothing when no candidate is near."""
     by_fold = {candidate.lower().replace("_", ""): candidate for candidate in candidates}
-    near = difflib.get_close_matches(text.lower().replace("_", "")[:100], list(by_fold), n=1, cutoff=0.6)
+    folded = text.lower().replace("_", "")[:100]
+    near = difflib.get_close_matches(folded, list(by_fold), n=1, cutoff=0.6)
+    near = near or [fold for fold in by_fold if len(fold) > _SHORTEST_PREFIX and folded.startswith(fold)]
     return f"; did you mean '{by_fold[near[0]]}'?" if near else ""
 
 
@@ -71,7 +74,7 @@ def _message(error: ErrorDetails, location: Sequence[str | int], schema: Mapping
         return f"missing; it is required: {description}"
     if kind == "extra_forbidden":
         return _unknown_key(location, schema)
-    shown = "this value" if _UNREPEATED & set(location) else render_value(error["input"])
+    shown = "this value" if _UNREPEATED & set(location[1:]) else render_value(error["input"])
     if "[key]" in error["loc"]:
         shown = f"the name {render_value(location[-1])}"
     return f"{shown} is not allowed{_allowed(error, location, schema)}"

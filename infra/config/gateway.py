@@ -2,13 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from infra import ports
 from infra.config.base import Many, Model
 from infra.config.common import ResourcesConfig
 from infra.config.values import (
+    AbsolutePath,
     ContainerPort,
     Count,
     EnvName,
@@ -25,17 +25,6 @@ from infra.config.values import (
 )
 
 ServerType = Literal["npx", "uv", "archon", "image", "remote"]
-
-
-def _absolute(path: str) -> str:
-    if not path.startswith("/") or ".." in path.split("/"):
-        raise PydanticCustomError(
-            "not_allowed", "{allowed}", {"allowed": "an absolute path without '..', such as /var/cache"}
-        )
-    return path
-
-
-AbsolutePath = Annotated[str, AfterValidator(_absolute), WithJsonSchema({"type": "string", "pattern": "^/"})]
 
 
 class GatewayServerConfig(Model):

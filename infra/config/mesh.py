@@ -17,6 +17,7 @@ from infra.config.values import (
     Image,
     Label,
     Memory,
+    NodePort,
     Seconds,
     SecretKey,
     Version,
@@ -39,7 +40,7 @@ class RegistryConfig(Model):
     """The volume of each pod."""
     port: ContainerPort = ports.REGISTRY.number
     """Port of the registry."""
-    node_port: Annotated[int, Field(ge=30_000, le=32_767)] | None = None
+    node_port: NodePort | None = None
     """Port on every node for agents outside the cluster, from 30000 to 32767; none when absent."""
     resources: ResourcesConfig = ResourcesConfig()
     """Requests and limits of the container."""

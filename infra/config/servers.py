@@ -7,7 +7,7 @@ from pydantic import Field
 from infra import ports
 from infra.config.base import Many, Model
 from infra.config.common import AutoscalingConfig, ResourcesConfig
-from infra.config.values import ContainerPort, Count, EnvName, EnvValue, Host, Seconds, SecretKey, UrlPath
+from infra.config.values import ContainerPort, Count, EnvName, EnvValue, Host, NodePort, Seconds, SecretKey, UrlPath
 
 Toolset = Literal["war", "map", "documents", "search"]
 
@@ -47,7 +47,7 @@ class ServerConfig(Model):
     """Scale by load between two bounds; a fixed number of pods when absent."""
     affinity: AffinityConfig = AffinityConfig()
     """Whether one client address stays on one pod."""
-    node_port: Annotated[int, Field(ge=30_000, le=32_767)] | None = None
+    node_port: NodePort | None = None
     """Port on every node for clients outside the cluster, from 30000 to 32767; none when absent."""
     disruption: DisruptionConfig = DisruptionConfig()
     """How many pods a node drain must leave."""

@@ -2,15 +2,15 @@
 
 import ipaddress
 import re
-from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from infra.config.quantities import CPU_PATTERN, MEMORY_PATTERN
-from infra.naming import is_dns_label
+from infra.naming import MAX_NAME
 
 _HOST_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _HOST_PATTERN = rf"^(\*\.)?({_HOST_LABEL}\.)+{_HOST_LABEL}$"
@@ -31,24 +31,41 @@ _PACKAGE_PATTERN = r"^(?:@[a-z0-9~-][a-z0-9._~-]*/)?[A-Za-z0-9][A-Za-z0-9._~-]*$
 _PACKAGE_VERSION_PATTERN = r"^[0-9A-Za-z][0-9A-Za-z.+_-]*$"
 _ARN_PATTERN = r"^arn:aws[a-z-]*:acm:[^\s]+$"
 _BASE64_PATTERN = r"^[A-Za-z0-9+/]+={0,2}$"
+_EMAIL_PATTERN = r"^[^@\s]+@[^@\s]+\.[^@\s]+$"
+_ABSOLUTE_PATTERN = r"^(?!.*(?:^|/)\.\.(?:/|$))/.*$"
+_LARGEST_NUMBER: Final = 10**15
 _SELECTOR_PATTERN = r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 
 
-def _matching(pattern: str, allowed: str, *, max_length: int = 253) -> Callable[[str], str]:
-    expression = re.compile(pattern)
+def not_allowed(allowed: str) -> PydanticCustomError:
+    """The error of a value that has the wrong shape; `allowed` says which one is meant."""
+    return PydanticCustomError("not_allowed", "{allowed}", {"allowed": allowed})
 
-    def check(text: str) -> str:
-        if len(text) > max_length or expression.search(text) is None or text.endswith("\n"):
-            raise PydanticCustomError("not_allowed", "{allowed}", {"allowed": allowed})
-        return text
 
-    return check
+@dataclass(frozen=True)
+class Shape:
+    """Text that matches a pattern as a whole. A value of another type is answered with the shape too."""
+
+    pattern: str
+    allowed: str
+    max_length: int = 253
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._checked)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "pattern": self.pattern, "maxLength": self.max_length}
+
+    def _checked(self, value: object) -> str:
+        if isinstance(value, str) and len(value) <= self.max_length and re.fullmatch(self.pattern, value):
+            return value
+        raise not_allowed(self.allowed)
 
 
 def _number_as_text(value: object) -> object:
     """YAML reads `cpu: 2` and `cpu: 0.5` as numbers; Kubernetes and people mean the text."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return format(Decimal(str(value)), "f") if abs(value) < 1e15 else str(value)
+        return format(Decimal(str(value)), "f") if abs(value) < _LARGEST_NUMBER else str(value)
     return value
 
 
@@ -59,19 +76,12 @@ def _plain_as_text(value: object) -> object:
     return _number_as_text(value)
 
 
-def _label(text: str) -> str:
-    if not is_dns_label(text):
-        allowed = "lower-case letters, digits and inner '-', at most 47 characters"
-        raise PydanticCustomError("not_allowed", "{allowed}", {"allowed": allowed})
-    return text
-
-
-def _cidr(text: str) -> str:
+def _cidr(value: object) -> str:
     try:
-        return str(ipaddress.ip_network(text))
+        return str(ipaddress.ip_network(value if isinstance(value, str) else ""))
     except ValueError:
         allowed = "an address range without host bits, such as 10.0.0.0/8 or 203.0.113.7/32"
-        raise PydanticCustomError("not_allowed", "{allowed}", {"allowed": allowed}) from None
+        raise not_allowed(allowed) from None
 
 
 _CRON_FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day of month", 1, 31), ("month", 1, 12), ("day of week", 0, 7))
@@ -88,127 +98,52 @@ def _cron_item_fits(item: str, low: int, high: int) -> bool:
     return all(low <= number <= high for number in bounds) and ordered and step != 0
 
 
-def _cron(text: str) -> str:
-    fields = text.split(" ")
+def _cron(value: object) -> str:
+    fields = value.split(" ") if isinstance(value, str) else []
     if len(fields) != len(_CRON_FIELDS):
-        allowed = "a cron schedule of five fields, such as '0 3 * * *' for 03:00 every day"
-        raise PydanticCustomError("not_allowed", "{allowed}", {"allowed": allowed})
+        raise not_allowed("a cron schedule of five fields, such as '0 3 * * *' for 03:00 every day")
     for field, (name, low, high) in zip(fields, _CRON_FIELDS, strict=True):
         if not all(_cron_item_fits(item, low, high) for item in field.split(",")):
-            allowed = f"a cron schedule whose {name} is from {low} to {high}, not '{field}'"
-            raise PydanticCustomError("not_allowed", "{allowed}", {"allowed": allowed})
-    return text
+            raise not_allowed(f"a cron schedule whose {name} is from {low} to {high}, not '{field[:20]}'")
+    return " ".join(fields)
 
-
-_CPU_ALLOWED = "an amount of CPU such as 500m, 0.5 or 2"
-_MEMORY_ALLOWED = "an amount of bytes with a unit, such as 512Mi or 10Gi"
 
 Cpu = Annotated[
     str,
+    Shape(CPU_PATTERN, "an amount of CPU such as 500m, 0.5 or 2", 20),
     BeforeValidator(_number_as_text),
-    AfterValidator(_matching(CPU_PATTERN, _CPU_ALLOWED, max_length=20)),
     WithJsonSchema({"anyOf": [{"type": "string", "pattern": CPU_PATTERN}, {"type": "number", "exclusiveMinimum": 0}]}),
 ]
-Memory = Annotated[
-    str,
-    AfterValidator(_matching(MEMORY_PATTERN, _MEMORY_ALLOWED, max_length=20)),
-    WithJsonSchema({"type": "string", "pattern": MEMORY_PATTERN}),
-]
+Memory = Annotated[str, Shape(MEMORY_PATTERN, "an amount of bytes with a unit, such as 512Mi or 10Gi", 20)]
 Label = Annotated[
-    str, AfterValidator(_label), WithJsonSchema({"type": "string", "pattern": _LABEL_PATTERN, "maxLength": 47})
+    str, Shape(_LABEL_PATTERN, "lower-case letters, digits and inner '-', at most 47 characters", MAX_NAME)
 ]
-Host = Annotated[
-    str,
-    AfterValidator(_matching(_HOST_PATTERN, "a lower-case host name with a dot, such as mcp.acme.io")),
-    WithJsonSchema({"type": "string", "pattern": _HOST_PATTERN}),
-]
-Cidr = Annotated[str, AfterValidator(_cidr)]
-Cron = Annotated[str, AfterValidator(_cron)]
-_IMAGE_ALLOWED = "an image such as repo/name:tag or repo/name@sha256:<64 hex digits>"
-Image = Annotated[
-    str,
-    AfterValidator(_matching(_IMAGE_PATTERN, _IMAGE_ALLOWED, max_length=512)),
-    WithJsonSchema({"type": "string", "pattern": _IMAGE_PATTERN}),
-]
+Host = Annotated[str, Shape(_HOST_PATTERN, "a lower-case host name with a dot, such as mcp.acme.io")]
+Cidr = Annotated[str, BeforeValidator(_cidr)]
+Cron = Annotated[str, BeforeValidator(_cron)]
+Image = Annotated[str, Shape(_IMAGE_PATTERN, "an image such as repo/name:tag or repo/name@sha256:<64 hex digits>", 512)]
 Repository = Annotated[
-    str,
-    AfterValidator(_matching(_REPOSITORY_PATTERN, "a repository without tag or digest, such as ghcr.io/acme/slipway")),
-    WithJsonSchema({"type": "string", "pattern": _REPOSITORY_PATTERN}),
+    str, Shape(_REPOSITORY_PATTERN, "a repository without tag or digest, such as ghcr.io/acme/slipway")
 ]
-EnvName = Annotated[
-    str,
-    AfterValidator(_matching(_ENV_PATTERN, "letters, digits and '_', not starting with a digit")),
-    WithJsonSchema({"type": "string", "pattern": _ENV_PATTERN}),
-]
+EnvName = Annotated[str, Shape(_ENV_PATTERN, "letters, digits and '_', not starting with a digit")]
 EnvValue = Annotated[str, BeforeValidator(_plain_as_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
-SecretKey = Annotated[
-    str,
-    AfterValidator(_matching(_SECRET_KEY_PATTERN, "the name of a secret: letters and digits, such as braveApiKey")),
-    WithJsonSchema({"type": "string", "pattern": _SECRET_KEY_PATTERN}),
-]
-Version = Annotated[
-    str,
-    AfterValidator(_matching(_VERSION_PATTERN, "a version in quotes with three parts, such as '1.0.0'")),
-    WithJsonSchema({"type": "string", "pattern": _VERSION_PATTERN}),
-]
-ReleaseTag = Annotated[
-    str,
-    AfterValidator(_matching("^v" + _VERSION_PATTERN[1:], "a version tag with three parts, such as v1.13.0")),
-    WithJsonSchema({"type": "string", "pattern": "^v" + _VERSION_PATTERN[1:]}),
-]
-Duration = Annotated[
-    str,
-    AfterValidator(_matching(_DURATION_PATTERN, "a duration with its unit, such as 500ms, 10s or 5m")),
-    WithJsonSchema({"type": "string", "pattern": _DURATION_PATTERN}),
-]
-BodySize = Annotated[
-    str,
-    AfterValidator(_matching(_SIZE_PATTERN, "a size with k, m or g, such as 8m", max_length=12)),
-    WithJsonSchema({"type": "string", "pattern": _SIZE_PATTERN}),
-]
-UrlPath = Annotated[
-    str,
-    AfterValidator(_matching(_PATH_PATTERN, "a path that starts with '/' and does not end with one, such as /war")),
-    WithJsonSchema({"type": "string", "pattern": _PATH_PATTERN}),
-]
-Url = Annotated[
-    str,
-    AfterValidator(_matching(_URL_PATTERN, "a URL that starts with http:// or https://", max_length=2048)),
-    WithJsonSchema({"type": "string", "pattern": _URL_PATTERN}),
-]
-Email = Annotated[
-    str,
-    AfterValidator(_matching(r"^[^@\s]+@[^@\s]+\.[^@\s]+$", "an e-mail address")),
-    WithJsonSchema({"type": "string", "format": "email"}),
-]
-Identifier = Annotated[
-    str,
-    AfterValidator(_matching(_SELECTOR_PATTERN, "letters, digits, '-', '_' and '.'", max_length=63)),
-    WithJsonSchema({"type": "string", "pattern": _SELECTOR_PATTERN}),
-]
-
-PackageName = Annotated[
-    str,
-    AfterValidator(_matching(_PACKAGE_PATTERN, "a package name such as mcp-server-fetch or @scope/name")),
-    WithJsonSchema({"type": "string", "pattern": _PACKAGE_PATTERN}),
-]
-PackageVersion = Annotated[
-    str,
-    AfterValidator(_matching(_PACKAGE_VERSION_PATTERN, "one version in quotes, such as '0.6.2'", max_length=64)),
-    WithJsonSchema({"type": "string", "pattern": _PACKAGE_VERSION_PATTERN}),
-]
-CertificateArn = Annotated[
-    str,
-    AfterValidator(_matching(_ARN_PATTERN, "an ARN that starts with arn:aws:acm:", max_length=300)),
-    WithJsonSchema({"type": "string", "pattern": _ARN_PATTERN}),
-]
-Base64 = Annotated[
-    str,
-    AfterValidator(_matching(_BASE64_PATTERN, "base64 text of a PEM bundle", max_length=200_000)),
-    WithJsonSchema({"type": "string", "pattern": _BASE64_PATTERN}),
-]
+SecretKey = Annotated[str, Shape(_SECRET_KEY_PATTERN, "the name of a secret: letters and digits, such as braveApiKey")]
+Version = Annotated[str, Shape(_VERSION_PATTERN, "a version in quotes with three parts, such as '1.0.0'")]
+ReleaseTag = Annotated[str, Shape("^v" + _VERSION_PATTERN[1:], "a version tag with three parts, such as v1.13.0")]
+Duration = Annotated[str, Shape(_DURATION_PATTERN, "a duration with its unit, such as 500ms, 10s or 5m", 12)]
+BodySize = Annotated[str, Shape(_SIZE_PATTERN, "a size with k, m or g, such as 8m", 12)]
+UrlPath = Annotated[str, Shape(_PATH_PATTERN, "a path that starts with '/' and does not end with one, such as /war")]
+Url = Annotated[str, Shape(_URL_PATTERN, "a URL that starts with http:// or https://", 2048)]
+Email = Annotated[str, Shape(_EMAIL_PATTERN, "an e-mail address such as ops@acme.io")]
+Identifier = Annotated[str, Shape(_SELECTOR_PATTERN, "letters, digits, '-', '_' and '.', at most 63 characters", 63)]
+PackageName = Annotated[str, Shape(_PACKAGE_PATTERN, "a package name such as mcp-server-fetch or @scope/name")]
+PackageVersion = Annotated[str, Shape(_PACKAGE_VERSION_PATTERN, "one version in quotes, such as '0.6.2'", 64)]
+CertificateArn = Annotated[str, Shape(_ARN_PATTERN, "an ARN that starts with arn:aws:acm:", 300)]
+Base64 = Annotated[str, Shape(_BASE64_PATTERN, "base64 text of a PEM bundle", 200_000)]
+AbsolutePath = Annotated[str, Shape(_ABSOLUTE_PATTERN, "an absolute path without '..', such as /var/cache", 1024)]
 
 ContainerPort = Annotated[int, Field(ge=1024, le=65535)]
+NodePort = Annotated[int, Field(ge=30_000, le=32_767)]
 Count = Annotated[int, Field(ge=1, le=1000)]
 Percent = Annotated[int, Field(ge=1, le=100)]
 Seconds = Annotated[int, Field(ge=1, le=604_800)]

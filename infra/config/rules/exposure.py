@@ -67,7 +67,7 @@ def a_host_and_path_leads_to_one_backend(config: "StackConfig") -> Iterator[Prob
     for path, host, url_path in backends:
         place = (host or config.exposure.host, url_path)
         if place in taken:
-            shown = f"{place[0] or '*'}{url_path}"
+            shown = f"{place[0]}{url_path}" if place[0] else f"{url_path} of every host"
             yield Problem(
                 path, f"'{shown}' already leads to {taken[place].rpartition('.')[0]}; use another host or path"
             )
@@ -113,7 +113,7 @@ def acme_can_prove_the_hosts(config: "StackConfig") -> Iterator[Problem]:
         elif config.tls.directory_url == LETS_ENCRYPT and host.endswith(_PRIVATE_ENDINGS):
             yield Problem(
                 path,
-                f"'{host}' is not a public name, which Let's Encrypt refuses; set tls.directoryUrl to your own server",
+                f"'{host}' is a private name, which Let's Encrypt refuses; set tls.directoryUrl to your own server",
             )
 
 

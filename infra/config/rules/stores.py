@@ -21,7 +21,7 @@ def sentinels_can_agree(config: "StackConfig") -> Iterator[Problem]:
         return
     if redis.replicas < _FEWEST_SENTINELS:
         remedy = "use 3 or more, or mode standalone"
-        yield Problem("redis.replicas", f"{redis.replicas} sentinels have no majority once one is lost; {remedy}")
+        yield Problem("redis.replicas", f"{redis.replicas} leaves no majority of sentinels once one is lost; {remedy}")
     if redis.quorum > redis.replicas:
         yield Problem(
             "redis.quorum", f"{redis.quorum} of {redis.replicas} sentinels can never agree; use 1 to {redis.replicas}"
