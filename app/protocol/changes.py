@@ -17,8 +17,8 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     kind: Kind
     uri: str = ""
     """The resource's address, or the task's id."""
-    detail: msgspec.Raw = msgspec.Raw()
-    """What to tell of a task."""
+    detail: bytes = b""
+    """What to tell of a task, as JSON."""
 
 
 METHODS: dict[str, str] = {

@@ -84,7 +84,7 @@ class Task:
         """Note a new status and tell those who listen."""
         self.status = status
         self.updated = datetime.now(UTC)
-        await self._changes.announce(Change("task", self.id, Raw(msgspec.json.encode(self.shown(whole=True)))))
+        await self._changes.announce(Change("task", self.id, msgspec.json.encode(self.shown(whole=True))))
 
     async def ask(self, requests: Mapping[str, InputRequest]) -> dict[str, Any]:
         """Put questions to the client and wait until all are answered."""
