@@ -118,6 +118,8 @@ REQUESTS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+# Which era these belong to, the package sees by the session that they name, and we by the method.
+OF_ONE_ERA = ("initialize", "server/discover")
 # Over the newer era's headers, the package calls this a mismatch of headers, and we an invalid parameter.
 NAMED_BY_A_NUMBER = ("tools/call", {"name": 7})
 
@@ -317,7 +319,7 @@ async def test_a_session_gets_the_same_answers(revision: str) -> None:
             opening, session = await peer.open(revision)
             answers.append(comparable(opening, known))
             for request in [*REQUESTS, NAMED_BY_A_NUMBER]:
-                if request[0] != "initialize":
+                if request[0] not in OF_ONE_ERA:
                     answers.append((request, comparable(await peer.ask(*request, **session), known)))
     assert said["ours"] == said["theirs"]
 
