@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -38,6 +38,15 @@ class ClientChannel(Protocol):
 
     async def request(self, method: str, params: object, *, timeout: float | None = None) -> msgspec.Raw:
         """Ask the client and wait for its result; raises `ClientRefused` or `TimeoutError`. Older era only."""
+        ...
+
+
+@runtime_checkable
+class Releasable(Protocol):
+    """A channel whose connection can be let go while the call runs: the client comes back for the rest."""
+
+    async def release(self) -> None:
+        """Let the connection go, if the client can resume it; else do nothing."""
         ...
 
 

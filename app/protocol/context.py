@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Raw
 
-from app.protocol.calls import Call, Caller, TraceContext
+from app.protocol.calls import Call, Caller, Releasable, TraceContext
 from app.protocol.errors import INVALID_PARAMS, MISSING_CLIENT_CAPABILITY, ProtocolError
 from app.protocol.params import Meta
 from app.protocol.revisions import Revision
@@ -146,6 +146,11 @@ class CallContext:
         if logger is not None:
             params["logger"] = logger
         await self.call.channel.notify("notifications/message", params)
+
+    async def release(self) -> None:
+        """Let the client's connection go while the call runs on, where the client can come back for the answer."""
+        if isinstance(self.call.channel, Releasable):
+            await self.call.channel.release()
 
     async def ask(self, requests: Mapping[str, InputRequest], *, timeout: float | None = None) -> dict[str, Any]:
         """Ask the client several things at once and return its answers under the same keys.

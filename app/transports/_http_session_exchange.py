@@ -92,8 +92,18 @@ class SessionExchange:
         """Send an answer on the stream; the last one ends it."""
         await self._events().send(answer, last=last)
 
+    async def release(self) -> None:
+        """End the connection, not the stream: the client was given what it takes to resume it."""
+        if not self._revision.primed_streams or self.gone:
+            return
+        await self.open()
+        self.gone = True
+        await self._send({"type": "http.response.body", "body": _sse.retry(RETRY_MS)})
+
     async def end(self) -> None:
         """End the stream without an answer."""
+        if self.gone:
+            return
         await self._send({"type": "http.response.body", "body": b""})
 
     def _events(self) -> SessionChannel:

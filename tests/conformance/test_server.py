@@ -15,13 +15,17 @@ EXCUSED = {
 }
 PASSED = {"SUCCESS", "INFO"}
 
+# What the suite lets pass with a remark, and we do not.
+DEMANDED = {("server-sse-polling", "server-sse-disconnect-resume")}
+
 
 def verdict(checks: list) -> dict[tuple[str, str], tuple[str, str]]:
     """What neither passed nor is excused, with the suite's words."""
     return {
         (check.scenario, check.id): (check.status, check.message)
         for check in checks
-        if check.status not in PASSED and EXCUSED.get((check.scenario, check.id), ("",))[0] != check.status
+        if check.status not in (PASSED if (check.scenario, check.id) not in DEMANDED else {"SUCCESS"})
+        and EXCUSED.get((check.scenario, check.id), ("",))[0] != check.status
     }
 
 
