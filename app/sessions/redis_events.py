@@ -136,7 +136,7 @@ class EventFollower:
         self._behind = False
         try:
             events = await self._read(self._session_id, self._stream, self._position)
-        except StoreUnavailable:
+        except BaseException:  # a cancellation too: nothing is lost by giving up waiting
             self._behind = True
             raise
         for event in events:

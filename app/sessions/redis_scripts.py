@@ -1,6 +1,6 @@
 """What must happen in Redis as a whole or not at all, in Lua.
 
-A session is a hash: `doc` (what never changes), `log_level`, `initialized`, a field `s:<uri>` for each subscription,
+A session is a hash: `doc` (what its handshake told), `log_level`, `initialized`, a field `s:<uri>` a subscription,
 `n:<stream>` with how many events the stream has had, and `bytes` with the size of those that are kept. Its events
 are one Redis stream in the order they came. `slipway:sessions` orders the sessions by when they end, to count and
 cap them.

@@ -11,7 +11,7 @@ from app.sessions.store import Session
 
 
 class _Document(msgspec.Struct):
-    """What of a session never changes."""
+    """What of a session changes at its handshake only."""
 
     revision: str
     owner: str
@@ -24,23 +24,24 @@ _encode = msgspec.json.Encoder().encode
 _decode_document = msgspec.json.Decoder(_Document).decode
 
 
-Saved: TypeAlias = tuple[str | None, bool, frozenset[str]]
+Saved: TypeAlias = tuple[str | None, bool, frozenset[str], int]
+"""Log level, initialized, subscriptions, and a hash of the rest."""
+
+
+_NEW: Saved = (None, False, frozenset(), 0)
 
 
 @dataclass(slots=True, kw_only=True)
 class StoredSession(Session):
     """A session, with what Redis held of it when it was last read or written, and until when that may be relied on."""
 
-    saved: Saved = (None, False, frozenset())
+    saved: Saved = _NEW
     until: float = 0.0
 
 
 def session_fields(session: Session) -> list[str | bytes]:
     """The fields of a new session's hash, each followed by its value."""
-    document = _Document(
-        session.revision, session.owner, session.client_info, session.client_capabilities, session.created
-    )
-    return ["doc", _encode(document), "initialized", "0", *changes(session)[0]]
+    return ["initialized", "0", *changes(session)[0]]
 
 
 def stored(session: Session) -> StoredSession:
@@ -61,14 +62,17 @@ def stored(session: Session) -> StoredSession:
 
 def state(session: Session) -> Saved:
     """What of a session may change, as it is now."""
-    return session.log_level, session.initialized, frozenset(session.subscriptions)
+    return session.log_level, session.initialized, frozenset(session.subscriptions), hash(_document(session))
 
 
-def changes(session: Session) -> tuple[list[str], list[str]]:
+def changes(session: Session) -> tuple[list[str | bytes], list[str]]:
     """The fields to set with their values, and the fields to delete: what others changed meanwhile is not touched."""
-    saved: Saved = session.saved if isinstance(session, StoredSession) else (None, False, frozenset())
-    log_level, initialized, subscriptions = saved
-    put: list[str] = []
+    saved: Saved = session.saved if isinstance(session, StoredSession) else _NEW
+    log_level, initialized, subscriptions, rest = saved
+    put: list[str | bytes] = []
+    document = _document(session)
+    if hash(document) != rest:
+        put += ["doc", document]
     if session.log_level is not None and session.log_level != log_level:
         put += ["log_level", session.log_level]
     if session.initialized != initialized:
@@ -76,6 +80,12 @@ def changes(session: Session) -> tuple[list[str], list[str]]:
     for uri in session.subscriptions - subscriptions:
         put += [f"s:{uri}", "1"]
     return put, [f"s:{uri}" for uri in subscriptions - session.subscriptions]
+
+
+def _document(session: Session) -> bytes:
+    return _encode(
+        _Document(session.revision, session.owner, session.client_info, session.client_capabilities, session.created)
+    )
 
 
 def session_from(session_id: str, fields: dict[bytes, bytes]) -> StoredSession:

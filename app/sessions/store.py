@@ -58,7 +58,7 @@ class Session:
     """One client of the older era (2024-11-05 to 2025-11-25), from `initialize` to its end.
 
     What `load` returns may be shared by every request of the session in this process: change it, then `save` it.
-    Only `log_level`, `subscriptions` and `initialized` may change.
+    Two replicas may change its log level, subscriptions and `initialized` at once; the rest is for its handshake.
     """
 
     id: str
