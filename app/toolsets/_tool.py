@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import types
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,6 +14,7 @@ from app.protocol.content import Block, Icon, Text, ToolAnnotations, ToolDefinit
 from app.protocol.context import CallContext
 from app.protocol.errors import INVALID_PARAMS, ProtocolError
 from app.protocol.handlers import InvalidArguments, ToolFailure
+from app.protocol.pacing import TimeLimit, TimeLimitPassed
 from app.toolsets._schema import Schema, schema_of
 from app.toolsets._signature import NoObject, Parameters, WrongArguments
 
@@ -49,7 +49,7 @@ class FunctionTool:
         self._arguments = arguments
         self._result = result
         self._context = context
-        self._timeout = timeout
+        self._limit = None if timeout is None else TimeLimit(timeout)
         self.__doc__ = function.__doc__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Awaitable[Any]:
@@ -69,19 +69,15 @@ class FunctionTool:
             raise InvalidArguments(str(error)) from None
         if self._context is not None:
             wanted[self._context] = context
-        if self._timeout is None:
+        if self._limit is None:
             return self._result(await self._function(**wanted))
-        limit = asyncio.timeout(self._timeout)
         try:
-            async with limit:
-                return self._result(await self._function(**wanted))
-        except TimeoutError:
-            if limit.expired():
-                raise ToolFailure(
-                    f"'{self.definition.name}' did not finish within its limit of {self._timeout:g} s. "
-                    "Ask for less, or try again later."
-                ) from None
-            raise
+            return self._result(await self._limit.run(self._function(**wanted)))
+        except TimeLimitPassed:
+            raise ToolFailure(
+                f"'{self.definition.name}' did not finish within its limit of {self._limit.seconds:g} s. "
+                "Ask for less, or try again later."
+            ) from None
 
 
 @overload

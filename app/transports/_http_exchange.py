@@ -9,6 +9,7 @@ from msgspec import UNSET
 from app.asgi import Receive, Send
 from app.protocol.errors import INVALID_REQUEST, ProtocolError
 from app.protocol.messages import encode_notification
+from app.protocol.pacing import Overdue
 from app.transports import _sse
 
 PATIENCE = 15.0
@@ -23,14 +24,13 @@ _START_STREAM: dict[str, Any] = {"type": "http.response.start", "status": 200, "
 class Exchange:
     """A `ClientChannel` onto the answer of one POST. Requests to the client have no place on it (since 2026-07-28)."""
 
-    __slots__ = ("_lock", "_receive", "_send", "_task", "_timer", "_watcher", "gone", "streaming")
+    __slots__ = ("_lock", "_receive", "_send", "_task", "_watcher", "gone", "streaming")
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
         self._lock: asyncio.Lock | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[Any] | None = None
         self.streaming = False
         self.gone = False
@@ -39,14 +39,17 @@ class Exchange:
     def watch(self) -> None:
         """Once the call has run for a while: cancel it if the client leaves, and keep the connection alive."""
         self._task = asyncio.current_task()
-        self._timer = asyncio.get_running_loop().call_later(CURIOSITY, self._begin_to_watch)
+        _long.add(self)
 
     def unwatch(self) -> None:
         """The call ended."""
-        if self._timer is not None:
-            self._timer.cancel()
+        _long.discard(self)
         if self._watcher is not None:
             self._watcher.cancel()
+
+    def begin_to_watch(self) -> None:
+        """The call has run for a while."""
+        self._watcher = asyncio.create_task(self._watch())
 
     async def notify(self, method: str, params: object) -> None:
         """Send a notification: from here on the answer is a stream."""
@@ -66,10 +69,6 @@ class Exchange:
                 await self._send(_START_STREAM)
             await self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
-    def _begin_to_watch(self) -> None:
-        self._timer = None
-        self._watcher = asyncio.create_task(self._watch())
-
     async def _watch(self) -> None:
         leaving = asyncio.ensure_future(self._left())
         try:
@@ -84,3 +83,6 @@ class Exchange:
     async def _left(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+
+_long: Overdue[Exchange] = Overdue(CURIOSITY, Exchange.begin_to_watch)

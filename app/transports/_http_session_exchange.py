@@ -6,6 +6,7 @@ import secrets
 import msgspec
 
 from app.asgi import Receive, Send
+from app.protocol.pacing import Overdue
 from app.protocol.revisions import Revision
 from app.sessions.store import StoredEvent, stream_start
 from app.transports import _sse
@@ -30,7 +31,6 @@ class SessionExchange:
         "_send",
         "_session_id",
         "_stream",
-        "_timer",
         "_watcher",
         "gone",
         "streaming",
@@ -45,21 +45,23 @@ class SessionExchange:
         self._channel: SessionChannel | None = None
         self._stream = ""
         self._lock: asyncio.Lock | None = None
-        self._timer: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
         self.streaming = False
         self.gone = False
 
     def watch(self) -> None:
         """Begin to care for the connection once the call has run for a while."""
-        self._timer = asyncio.get_running_loop().call_later(PATIENT, self._begin_to_watch)
+        _long.add(self)
 
     def unwatch(self) -> None:
         """The call ended."""
-        if self._timer is not None:
-            self._timer.cancel()
+        _long.discard(self)
         if self._watcher is not None:
             self._watcher.cancel()
+
+    def begin_to_watch(self) -> None:
+        """The call has run for a while."""
+        self._watcher = asyncio.create_task(self._watch())
 
     async def notify(self, method: str, params: object) -> None:
         """Send a notification: from here on the answer is a stream."""
@@ -117,10 +119,6 @@ class SessionExchange:
             body = _sse.message(event.data, event.id)
             await self._send({"type": "http.response.body", "body": body, "more_body": not event.last})
 
-    def _begin_to_watch(self) -> None:
-        self._timer = None
-        self._watcher = asyncio.create_task(self._watch())
-
     async def _watch(self) -> None:
         await self.open()
         leaving = asyncio.ensure_future(self._left())
@@ -134,3 +132,6 @@ class SessionExchange:
     async def _left(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+
+_long: Overdue[SessionExchange] = Overdue(PATIENT, SessionExchange.begin_to_watch)
