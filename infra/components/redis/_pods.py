@@ -32,6 +32,7 @@ DATA = "/data"
 _MEMORY_SHARE = 0.6
 _DOWN_AFTER_SECONDS = 5
 _FAILOVER_WAIT_SECONDS = 30
+_SENTINEL_WAIT_SECONDS = 60
 _GRACE_SECONDS = 60
 _SENTINEL_RESOURCES = Resources(cpu_request="50m", memory_request="64Mi", cpu_limit="200m", memory_limit="128Mi")
 
@@ -80,6 +81,7 @@ def redis_template(
             # With two pods a lost replica must not stop the writes.
             pods.env("MIN_REPLICAS", "1" if args.replicas > 2 else "0"),
             pods.env("FAILOVER_WAIT_SECONDS", str(_FAILOVER_WAIT_SECONDS)),
+            pods.env("SENTINEL_WAIT_SECONDS", str(_SENTINEL_WAIT_SECONDS)),
         ],
         resources=args.resources.args(),
         security_context=pods.restricted_container(),
@@ -97,7 +99,10 @@ def redis_template(
     return _template(name, "redis", parts, container, [] if data is None else [data])
 
 
-def sentinel_template(name: str, parts: Parts, *, own_address: pulumi.Input[str]) -> PodTemplateSpecArgs:
+def sentinel_template(
+    name: str, parts: Parts, *, own_address: pulumi.Input[str], data: VolumeArgs | None
+) -> PodTemplateSpecArgs:
+    """A Sentinel pod. `data` as for Redis: the volume remembers votes and the last master."""
     container = ContainerArgs(
         name="sentinel",
         image=parts.args.image,
@@ -124,7 +129,7 @@ def sentinel_template(name: str, parts: Parts, *, own_address: pulumi.Input[str]
         liveness_probe=_script_probe("alive.sh", period=10, failures=6),
         readiness_probe=_script_probe("ready-sentinel.sh", period=5, failures=3),
     )
-    return _template(name, "sentinel", parts, container, [pods.scratch_volume("data", "16Mi")])
+    return _template(name, "sentinel", parts, container, [] if data is None else [data])
 
 
 def _template(

@@ -18,9 +18,12 @@ from infra.components._workloads import claim_retention, claim_template, disrupt
 from infra.components.redis import _nodes, _pods
 from infra.components.redis._pods import Parts
 from infra.ports import REDIS, SENTINEL, Port
+from infra.storage import Storage
 
 REDIS_COMPONENT = "redis"
 SENTINEL_COMPONENT = "sentinel"
+# What a Sentinel remembers is a page of text: after an outage of everything it knows who was master last.
+_MEMORY_SIZE = "1Gi"
 
 
 def make(owner: Component, parts: Parts) -> pulumi.Output[str]:
@@ -39,7 +42,7 @@ def make(owner: Component, parts: Parts) -> pulumi.Output[str]:
         template=_pods.redis_template(
             name, parts, own_address=_own_address(_nodes.headless(name), args.namespace, REDIS), data=scratch
         ),
-        persistent=args.persistence,
+        storage=args.storage if args.persistence else None,
     )
     _set(
         owner,
@@ -47,8 +50,10 @@ def make(owner: Component, parts: Parts) -> pulumi.Output[str]:
         sentinel,
         SENTINEL_COMPONENT,
         service=sentinel_service,
-        template=_pods.sentinel_template(sentinel, parts, own_address=_own_address(sentinel, args.namespace, SENTINEL)),
-        persistent=False,
+        template=_pods.sentinel_template(
+            sentinel, parts, own_address=_own_address(sentinel, args.namespace, SENTINEL), data=scratch
+        ),
+        storage=Storage(size=_MEMORY_SIZE, storage_class=args.storage.storage_class) if args.persistence else None,
         after=[redis_set],
     )
     disruption_budget(owner, sentinel, SENTINEL_COMPONENT, args.namespace)
@@ -63,7 +68,7 @@ def _set(
     *,
     service: pulumi.Input[str],
     template: PodTemplateSpecArgs,
-    persistent: bool,
+    storage: Storage | None,
     after: list[pulumi.Resource] | None = None,
 ) -> StatefulSet:
     args = parts.args
@@ -77,10 +82,12 @@ def _set(
             pod_management_policy="Parallel",
             selector=LabelSelectorArgs(match_labels=naming.selector(name, component)),
             template=template,
-            volume_claim_templates=[claim_template("data", name, component, args.storage)] if persistent else None,
-            persistent_volume_claim_retention_policy=claim_retention(protect=args.protect) if persistent else None,
+            volume_claim_templates=[claim_template("data", name, component, storage)] if storage is not None else None,
+            persistent_volume_claim_retention_policy=claim_retention(protect=args.protect)
+            if storage is not None
+            else None,
         ),
-        opts=owner.stateful_options(protect=args.protect and persistent, depends_on=after),
+        opts=owner.stateful_options(protect=args.protect and storage is not None, depends_on=after),
     )
 
 

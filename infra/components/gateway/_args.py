@@ -1,4 +1,4 @@
-"""The gateway: starts external MCP servers as pods beside itself and serves all their tools under one endpoint."""
+"""What a gateway is made of, and the servers it is told to run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,9 +6,6 @@ from typing import Literal
 
 import pulumi
 
-from infra import naming
-from infra.component import Component
-from infra.edges import Pods
 from infra.pods import Resources, SecretKey
 from infra.ports import GATEWAY, Port
 
@@ -62,6 +59,8 @@ class GatewayArgs:
     # Packages that may and may not run, as patterns with an optional version range. No `allow` allows all.
     allow: tuple[str, ...] = ()
     block: tuple[str, ...] = ()
+    # How long a client address stays with its pod; None lets every connection go anywhere.
+    affinity_seconds: int | None = 86400
     drain_seconds: int = 15
     request_budget_seconds: int = 30
     environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
@@ -71,27 +70,3 @@ class GatewayArgs:
     request_state_key: SecretKey | None = None
     prometheus: bool = True
     pull_secret: pulumi.Input[str] | None = None
-
-
-class Gateway(Component):
-    """The gateway and what it may do in its namespace.
-
-    Outputs: `service_name`, `endpoint`. `pods` are the gateway's, `server_pods` the ones it starts, and
-    `internet_pods` those of them that may call services outside the cluster.
-    """
-
-    service_name: pulumi.Output[str]
-    endpoint: pulumi.Output[str]
-
-    def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("gateway", "Gateway", name, opts)
-        self.selector = naming.selector(name, "gateway")
-        self.port = args.port
-        self.pods = Pods(name=name, selector=self.selector)
-        servers = naming.child(name, "servers")
-        self.server_pods = Pods(name=servers, selector=naming.selector(servers, "external-server"))
-        self.internet_pods = Pods(
-            name=naming.child(servers, "internet"),
-            selector={**self.server_pods.selector, "slipway.dev/internet": "true"},
-        )
-        self.finish({})

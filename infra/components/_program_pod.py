@@ -1,0 +1,120 @@
+"""A pod that runs one role of our own image: the gateway, a registry, an agent, the operator."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pulumi
+from pulumi_kubernetes.core.v1 import (
+    ContainerArgs,
+    LocalObjectReferenceArgs,
+    PodSpecArgs,
+    PodTemplateSpecArgs,
+    VolumeArgs,
+    VolumeMountArgs,
+)
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from infra import annotations, naming, pods, scheduling
+from infra.pods import Resources, SecretKey
+from infra.ports import Port
+
+STARTUP_PERIOD_SECONDS = 2
+STARTUP_FAILURES = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """One role: its command and what its container is given."""
+
+    component: str
+    command: tuple[str, ...]
+    image: pulumi.Input[str]
+    namespace: pulumi.Input[str]
+    port: Port
+    resources: Resources
+    environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
+    secret_environment: Mapping[str, SecretKey | None] = field(default_factory=dict[str, SecretKey | None])
+    # The account it acts as through the Kubernetes API; None mounts no token.
+    account: pulumi.Input[str] | None = None
+    volumes: tuple[VolumeArgs, ...] = ()
+    mounts: tuple[VolumeMountArgs, ...] = ()
+    drain_seconds: int = 15
+    request_budget_seconds: int = 30
+    prometheus: bool = True
+    pull_secret: pulumi.Input[str] | None = None
+    # Whether a Deployment makes the pods: then they spread by revision.
+    revisions: bool = True
+
+    def template(self, name: str) -> PodTemplateSpecArgs:
+        """What the workload called `name` makes its pods from."""
+        selector = naming.selector(name, self.component)
+        environment = self._environment(name)
+        scraped = annotations.prometheus(self.port) if self.prometheus else {}
+        return PodTemplateSpecArgs(
+            metadata=ObjectMetaArgs(
+                labels=naming.labels(name, self.component),
+                annotations={
+                    **scraped,
+                    annotations.CONFIG_CHECKSUM: pulumi.Output.all(**environment).apply(annotations.checksum),
+                    annotations.REQUEST_BUDGET: str(self.request_budget_seconds),
+                },
+            ),
+            spec=PodSpecArgs(
+                containers=[self._container(environment)],
+                service_account_name=self.account,
+                automount_service_account_token=self.account is not None,
+                enable_service_links=False,
+                image_pull_secrets=None
+                if self.pull_secret is None
+                else [LocalObjectReferenceArgs(name=self.pull_secret)],
+                security_context=pods.restricted_pod(),
+                affinity=scheduling.apart(selector),
+                topology_spread_constraints=scheduling.evenly(selector, per_revision=self.revisions),
+                termination_grace_period_seconds=pods.grace_period(
+                    drain_seconds=self.drain_seconds, request_budget_seconds=self.request_budget_seconds
+                ),
+                volumes=[*self.volumes, pods.scratch_volume()],
+            ),
+        )
+
+    def _environment(self, name: str) -> dict[str, pulumi.Input[str]]:
+        """What is no secret. Raises ValueError where `environment` contradicts the args."""
+        derived: dict[str, pulumi.Input[str]] = {
+            "KUBERNETES_NAMESPACE": self.namespace,
+            "MCP_DRAIN_SECONDS": str(self.request_budget_seconds),
+            "MCP_HOST": "0.0.0.0",  # noqa: S104 - inside the pod, behind the network policies
+            "MCP_PORT": str(self.port.number),
+            "MCP_SERVICE_NAME": name,
+        }
+        taken = sorted({*derived, *self._secrets()} & {*self.environment})
+        if taken:
+            raise ValueError(
+                f"{self.component} {name}: environment sets {', '.join(taken)}, which is derived: remove it"
+            )
+        return {**self.environment, **derived}
+
+    def _secrets(self) -> dict[str, SecretKey]:
+        return {name: reference for name, reference in sorted(self.secret_environment.items()) if reference is not None}
+
+    def _container(self, environment: Mapping[str, pulumi.Input[str]]) -> ContainerArgs:
+        return ContainerArgs(
+            name=self.component,
+            image=self.image,
+            image_pull_policy="IfNotPresent",
+            command=list(self.command),
+            ports=[pods.container_port(self.port)],
+            env=[
+                *pods.pod_identity(),
+                *(pods.env(name, value) for name, value in sorted(environment.items())),
+                *(pods.env_from_secret(name, given.secret, given.key) for name, given in self._secrets().items()),
+            ],
+            resources=self.resources.args(),
+            security_context=pods.restricted_container(),
+            volume_mounts=[*self.mounts, pods.scratch_mount()],
+            startup_probe=pods.http_probe(
+                "/livez", self.port, period=STARTUP_PERIOD_SECONDS, failures=STARTUP_FAILURES
+            ),
+            liveness_probe=pods.http_probe("/livez", self.port, period=10, timeout=5),
+            readiness_probe=pods.http_probe("/ready", self.port, period=5, failures=2),
+            lifecycle=pods.drain(self.drain_seconds),
+        )
