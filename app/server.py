@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
-import resource
 import signal
 import socket
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -19,6 +16,7 @@ import uvicorn
 
 from app.asgi import ASGIApp
 from app.lifecycle import Lifecycle
+from app.process import end_now, loop_factory, raise_file_limit
 from app.security.connection import ConnectionLimits, ConnectionWatch, GuardedConnection
 from app.settings import Settings
 
@@ -26,6 +24,7 @@ logger = logging.getLogger("slipway.server")
 
 _TICK = 0.25
 _BACKLOG = 2048
+_LAST_WORDS = 1.0  # seconds in which what is cut off may still say so
 
 
 class BindError(Exception):
@@ -93,37 +92,46 @@ class Server(uvicorn.Server):
                     await self._wake.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Unready at once; listening until running calls are done or half the budget is gone; then no longer."""
+        """Unready at once; listening until all is done or half the budget is gone; then finish what still runs."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         self._watch.closing = True
         logger.info("draining", extra={"fields": {"running": len(self.server_state.tasks), "budget": self._budget}})
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._budget):
-                await self._lifecycle.drain()
-        await self._settle(began + self._budget / 2)
+        draining = loop.create_task(self._lifecycle.drain())
+        await self._settle(draining, began + self._budget / 2)
         for server in self.servers:
             server.close()
         for listener in sockets or ():
             listener.close()
         for connection in list(self.server_state.connections):
-            connection.shutdown()
-        await self._settle(began + self._budget)
-        left = list(self.server_state.tasks)
-        for task in left:
-            task.cancel()
-        if left:
-            logger.warning("the drain budget is over", extra={"fields": {"cut_off": len(left)}})
-            await asyncio.wait(left, timeout=1.0)
+            if isinstance(connection, GuardedConnection):  # an idle one is closed; others end with their answer
+                connection.shutdown()
+        await self._settle(draining, began + self._budget)
+        await self._cut_off(draining)
         await self.lifespan.shutdown()
         logger.info("stopped", extra={"fields": {"seconds": round(loop.time() - began, 3)}})
 
-    async def _settle(self, deadline: float) -> None:
+    async def _settle(self, draining: asyncio.Task[None], deadline: float) -> None:
         """Wait until nothing runs, or for the deadline."""
         loop = asyncio.get_running_loop()
-        while self.server_state.tasks and (left := deadline - loop.time()) > 0:
+        while (running := self._running(draining)) and (left := deadline - loop.time()) > 0:
             self._watch.sweep(loop.time())
-            await asyncio.wait(list(self.server_state.tasks), timeout=min(left, _TICK))
+            await asyncio.wait(running, timeout=min(left, _TICK))
+
+    async def _cut_off(self, draining: asyncio.Task[None]) -> None:
+        """The budget is over: end what is left."""
+        left = self._running(draining)
+        if left:
+            logger.warning("the drain budget is over", extra={"fields": {"cut_off": len(left)}})
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=_LAST_WORDS)
+
+    def _running(self, draining: asyncio.Task[None]) -> list[asyncio.Task[None]]:
+        return [task for task in (*self.server_state.tasks, draining) if not task.done()]
 
 
 def make_server(application: ASGIApp, settings: Settings, lifecycle: Lifecycle) -> Server:
@@ -163,7 +171,7 @@ def run_server(
 ) -> None:
     """Serve in this process until a signal, or until `parent` (a pipe's reading end) closes."""
     raise_file_limit()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_run(make, settings, listener, on_listening, parent, signals))
 
 
@@ -192,28 +200,5 @@ def _parent_is_gone(server: Server, parent: int) -> None:
         server.ask_to_exit()
 
 
-def end_now() -> None:
-    """Leave without finishing anything: somebody asked twice."""
-    logger.warning("asked to end a second time: ending at once")
-    sys.stderr.flush()
-    os._exit(1)
-
-
-def raise_file_limit() -> None:
-    """As many open connections as this user may have."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
 def _nothing() -> None:
     return
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop

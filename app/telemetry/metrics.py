@@ -55,17 +55,17 @@ class Metrics:
         self._refused = refused
         self._requests = requests
         self._duration = duration
+        self._expected: set[str] = set()
         self._observers: dict[str, _Observers] = {}
-        self._unknown = self._observe(OTHER)
 
     def expect(self, methods: Iterable[str]) -> None:
-        """Give each of these methods a label of its own; every other one is counted as `other`."""
-        for method in methods:
-            self._observers[method] = self._observe(method)
+        """Give each of these methods a label of its own when it is first seen; others are counted as `other`."""
+        self._expected.update(methods)
 
     def answered(self, method: str, failed: int, seconds: float) -> None:
         """Count one answered request; `failed` is the JSON-RPC error code, 0 for a result."""
-        count_ok, count_error, observe = self._observers.get(method, self._unknown)
+        known = self._observers.get(method)
+        count_ok, count_error, observe = self._observe(method) if known is None else known
         if failed:
             count_error()
         else:
@@ -87,9 +87,12 @@ class Metrics:
         return generate_latest(every_worker)
 
     def _observe(self, method: str) -> _Observers:
-        """Children looked up once: a label look-up costs more than the increment itself."""
-        counts = (self._requests.labels(method, "ok").inc, self._requests.labels(method, "error").inc)
-        return (*counts, self._duration.labels(method).observe)
+        """Children are looked up once: a label look-up costs more than the increment itself."""
+        label = method if method in self._expected else OTHER
+        if label not in self._observers:
+            counts = (self._requests.labels(label, "ok").inc, self._requests.labels(label, "error").inc)
+            self._observers[label] = (*counts, self._duration.labels(label).observe)
+        return self._observers[label]
 
 
 def forget_worker(pid: int, shared: str) -> None:

@@ -1,0 +1,16 @@
+"""The command line. Only here are the parts of the program wired together."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """`slipway` alone serves by the environment; with words, it is a command."""
+    if len(sys.argv) == 1:
+        from app.cli._start import serve_from_environment
+
+        sys.exit(serve_from_environment())
+    from app.cli._commands import app
+
+    app()

@@ -1,0 +1,36 @@
+"""Serving one client over stdin and stdout."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from app.cli._wiring import build_core
+from app.process import end_now, loop_factory
+from app.settings import Settings
+from app.transports.stdio import StdioServer, protocol_streams
+
+
+def serve_stdio(settings: Settings) -> int:
+    """Until the client closes its end, or a signal; what runs is finished within the drain budget."""
+    with protocol_streams() as (reader, writer), asyncio.Runner(loop_factory=loop_factory()) as runner:
+        dispatcher = build_core(settings).dispatcher
+        server = StdioServer(dispatcher, reader, writer, max_line=settings.max_body_bytes, drain=settings.drain_seconds)
+        runner.run(_run(server))
+    return 0
+
+
+async def _run(server: StdioServer) -> None:
+    loop = asyncio.get_running_loop()
+    asked = False
+
+    def ask() -> None:
+        nonlocal asked
+        if asked:
+            end_now()
+        asked = True
+        server.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ask)
+    await server.run()

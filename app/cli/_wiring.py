@@ -1,0 +1,161 @@
+"""Where the parts of the program meet: settings go in, one running application comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.asgi import ASGIApp, LazyApp, Receive, Scope, Send
+from app.cli._problems import WiringError
+from app.lifecycle import Lifecycle, Readiness
+from app.protocol.content import Implementation
+from app.protocol.dispatcher import Dispatcher
+from app.protocol.sealing import StateSealer
+from app.security.guard import Guard
+from app.security.origins import OriginPolicy
+from app.security.tokens import BearerTokens, TokenFormatError
+from app.sessions.store import SessionStore, StoreLimits
+from app.settings import Settings
+from app.telemetry.metrics import Metrics
+from app.telemetry.observed import ObservedDispatcher
+from app.toolsets import About, ToolsetRegistry, load
+from app.version import VERSION
+
+if TYPE_CHECKING:
+    from app.application import Application
+
+HTTP_TRANSPORTS = ("http", "sse", "websocket")
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What every transport needs."""
+
+    registry: ToolsetRegistry
+    dispatcher: Dispatcher
+    metrics: Metrics
+
+
+def build_core(settings: Settings, *, shared_metrics: str | None = None) -> Core:
+    """The tools, and the dispatcher that answers for them."""
+    about = About(
+        name=settings.service_name,
+        transports=("stdio",) if settings.transport == "stdio" else HTTP_TRANSPORTS,
+        stores=stores_of(settings),
+    )
+    try:
+        registry = load(settings.toolsets, about=about)
+    except ValueError as error:
+        raise WiringError(f"MCP_TOOLSETS={','.join(settings.toolsets)!r} is wrong: {error}") from None
+    metrics = Metrics(version=VERSION, shared=shared_metrics)
+    dispatcher = ObservedDispatcher(
+        registry,
+        Implementation(name=settings.service_name, version=VERSION),
+        sealer=StateSealer(settings.sealing_keys) if settings.sealing_keys else StateSealer.ephemeral(),
+        metrics=metrics,
+        log_calls=settings.access_log,
+    )
+    return Core(registry, dispatcher, metrics)
+
+
+def build_store(settings: Settings) -> SessionStore:
+    """Redis where one is configured, this process otherwise."""
+    limits = StoreLimits(
+        ttl=settings.session_ttl,
+        max_sessions=settings.max_sessions,
+        max_events=settings.max_events,
+        max_bytes=settings.max_event_bytes,
+    )
+    if settings.redis_address is None:
+        from app.sessions.memory import MemoryStore
+
+        return MemoryStore(limits)
+    try:
+        from app.sessions.redis import RedisStore
+    except ImportError:
+        raise WiringError("REDIS_URL is set, but the redis package is missing: pip install 'slipway[redis]'") from None
+    try:
+        return RedisStore(settings.redis_address, limits)
+    except ValueError as error:
+        raise WiringError(f"REDIS_URL=(hidden) is wrong: {error}") from None
+
+
+def build_guard(settings: Settings) -> Guard:
+    """Who may come in."""
+    try:
+        tokens = BearerTokens(settings.bearer_tokens)
+    except TokenFormatError as error:
+        raise WiringError(f"MCP_AUTH_TOKENS=(hidden) is wrong: {error}") from None
+    origins = OriginPolicy(bound_to=settings.host, hosts=settings.allowed_hosts, origins=settings.allowed_origins)
+    return Guard(origins, tokens)
+
+
+def build_application(settings: Settings, *, shared_metrics: str | None = None) -> tuple[Application, Lifecycle]:
+    """Everything that is served over sockets. Called on the running event loop."""
+    from app.application import Application
+    from app.cli._relay import ChangeRelay
+    from app.probes import Probes
+    from app.transports._channel import Switchboard
+    from app.transports.http import StreamableHttp
+    from app.transports.messages import BareMessages
+    from app.transports.sse import SseTransport
+
+    core = build_core(settings, shared_metrics=shared_metrics)
+    store = build_store(settings)
+    guard = build_guard(settings)
+    lifecycle = Lifecycle()
+    board = Switchboard(store)
+    relay = ChangeRelay(core.dispatcher.changes, store)
+    body = settings.max_body_bytes
+    streamable = StreamableHttp(core.dispatcher, store, board, max_body_bytes=body)
+    sse = SseTransport(core.dispatcher, store, board, max_body_bytes=body)
+    bare = BareMessages(core.dispatcher, max_body_bytes=body, with_session=sse)
+    probes = Probes(
+        service=settings.service_name,
+        version=VERSION,
+        readiness=Readiness(lifecycle, {"sessions": store.ping}),
+        tools=lambda: len(core.registry.tools()),
+        metrics=core.metrics,
+    ).routes()
+
+    async def end_listening() -> None:
+        core.dispatcher.close_listeners()
+
+    for step in (streamable.drain, sse.drain, end_listening):
+        lifecycle.before_exit(step)
+    application = Application(
+        http={"/mcp": streamable, "/sse": sse, "/messages": bare, **probes},
+        websocket={},
+        public=frozenset({"/", "/page/page.css", "/page/page.js", *probes}),
+        site=LazyApp(lambda: _site(settings, core.registry, wants_token=guard.wants_token)),
+        guard=guard,
+        lifecycle=lifecycle,
+        metrics=core.metrics,
+        on_start=(board.start, relay.start),
+        on_stop=(store.close, board.close, relay.close, core.dispatcher.close),
+    )
+    return application, lifecycle
+
+
+def stores_of(settings: Settings) -> dict[str, str]:
+    """What is kept where."""
+    return {"sessions": "redis" if settings.redis_address else "memory"}
+
+
+def _site(settings: Settings, registry: ToolsetRegistry, *, wants_token: bool) -> ASGIApp:
+    from app.web.site import About as Shown
+    from app.web.site import build_site
+
+    about = Shown(
+        service=settings.service_name,
+        version=VERSION,
+        toolsets=settings.toolsets,
+        stores=stores_of(settings),
+        wants_token=wants_token,
+    )
+    site = build_site(registry, about)
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        await site(scope, receive, send)
+
+    return serve

@@ -1,0 +1,37 @@
+"""What belongs to the process itself: its event loop, its limits, its sudden end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+logger = logging.getLogger("slipway.process")
+
+
+def end_now() -> None:
+    """Leave without finishing anything: somebody asked twice."""
+    logger.warning("asked to end a second time: ending at once")
+    sys.stderr.flush()
+    os._exit(1)
+
+
+def raise_file_limit() -> None:
+    """As many open connections as this user may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

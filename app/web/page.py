@@ -1,0 +1,196 @@
+"""The page at `/`, rendered here: everything that is not ours is escaped, and nothing is fetched from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from shlex import quote
+from typing import Any, cast
+
+import msgspec
+
+from app.protocol.content import ToolDefinition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the page says of the server."""
+
+    service: str
+    version: str
+    toolsets: Sequence[str]
+    stores: Mapping[str, str]
+    revisions: Sequence[str]
+    base: str
+    """The address that the browser came by, without a slash at its end."""
+    wants_token: bool
+
+
+def render_page(facts: Facts, tools: Sequence[ToolDefinition]) -> str:
+    """The whole page."""
+    title = escape(facts.service)
+    body = (
+        f"<header><h1>{title}</h1><p>MCP server, version {escape(facts.version)}</p></header>"
+        f"<main>{_running(facts)}{_commands(facts, tools)}"
+        f'<section aria-labelledby="tools-title"><h2 id="tools-title">Tools</h2>{_token(facts)}'
+        f'<div id="tools">{render_tools(tools) if not facts.wants_token else ""}</div></section></main>'
+        '<p id="said" role="status" class="away"></p>'
+    )
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta name="color-scheme" content="light dark"><title>{title}</title>'
+        '<link rel="icon" href="data:,"><link rel="stylesheet" href="page/page.css">'
+        f'<script src="page/page.js" defer></script></head><body>{body}</body></html>'
+    )
+
+
+def render_tools(tools: Sequence[ToolDefinition]) -> str:
+    """Each tool with a form to try it."""
+    if not tools:
+        return "<p>No tools are served. <code>MCP_TOOLSETS</code> says which are.</p>"
+    return "".join(map(_tool, tools))
+
+
+def _running(facts: Facts) -> str:
+    rows = {
+        "Endpoint": f"<code>{escape(facts.base)}/mcp</code>",
+        "Protocol": escape(", ".join(reversed(facts.revisions))),
+        "Toolsets": escape(", ".join(facts.toolsets)),
+        "Stores": escape(", ".join(f"{what} in {where}" for what, where in facts.stores.items())),
+        "Health": '<a href="health">health</a> · <a href="ready">ready</a> · <a href="metrics">metrics</a>',
+    }
+    listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in rows.items())
+    return f'<section aria-labelledby="run-title"><h2 id="run-title">Running</h2><dl>{listed}</dl></section>'
+
+
+def _commands(facts: Facts, tools: Sequence[ToolDefinition]) -> str:
+    """Ways to connect, each to copy."""
+    url = f"{facts.base}/mcp"
+    websocket = url.replace("http", "ws", 1)
+    listing = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+    settings = msgspec.json.encode({"mcpServers": {facts.service: {"type": "http", "url": url}}}).decode()
+    trial = _trial(tools)
+    token = " --token-file token.txt" if facts.wants_token else ""
+    header = " -H 'Authorization: Bearer …'" if facts.wants_token else ""
+    commands = {
+        "Call a tool": f"slipway call{token} {quote(url)} {trial}".rstrip(),
+        "Over a WebSocket": f"slipway call{token} {quote(websocket)} {trial}".rstrip(),
+        "With curl": f"curl -s{header} {quote(facts.base + '/messages')} -H 'Content-Type: application/json' "
+        f"-d {quote(listing)}",
+        "In a client's settings": settings,
+    }
+    blocks = "".join(
+        f'<div class="command"><h3>{escape(label)}</h3><pre><code>{escape(text)}</code></pre>'
+        f'<button type="button" data-copy>Copy<span class="away"> the command “{escape(label)}”</span></button></div>'
+        for label, text in commands.items()
+    )
+    return f'<section aria-labelledby="use-title"><h2 id="use-title">Use it</h2>{blocks}</section>'
+
+
+def _trial(tools: Sequence[ToolDefinition]) -> str:
+    """A tool that can be called without thinking, as words for `slipway call`."""
+    for tool in tools:
+        schema = _object(tool.input_schema)
+        required = cast("list[str]", schema.get("required") or [])
+        properties = _object(schema.get("properties"))
+        if all(_object(properties.get(name)).get("type") == "string" for name in required):
+            return " ".join((quote(tool.name), *(f"{quote(name)}=hello" for name in required)))
+    return ""
+
+
+def _token(facts: Facts) -> str:
+    if not facts.wants_token:
+        return ""
+    return (
+        '<form id="token-form"><label for="token">Token</label>'
+        '<input id="token" type="password" autocomplete="off" required>'
+        '<button type="submit">Show the tools</button></form>'
+    )
+
+
+def _tool(tool: ToolDefinition) -> str:
+    schema = _object(tool.input_schema)
+    required = set(cast("list[str]", schema.get("required") or []))
+    fields = "".join(
+        _field(tool.name, name, _object(about), schema, needed=name in required)
+        for name, about in _object(schema.get("properties")).items()
+    )
+    title = tool.title if isinstance(tool.title, str) else ""
+    description = tool.description if isinstance(tool.description, str) else ""
+    label = escape(tool.name) + (f' <span class="title">{escape(title)}</span>' if title else "")
+    return (
+        f'<details class="tool"><summary>{label}</summary><p>{escape(description)}</p>'
+        f'<form data-tool="{escape(tool.name)}">{fields}<button type="submit">Call {escape(tool.name)}</button>'
+        '<output aria-live="polite"></output></form></details>'
+    )
+
+
+def _field(tool: str, name: str, about: Mapping[str, Any], schema: Mapping[str, Any], *, needed: bool) -> str:
+    about = _resolved(about, schema)
+    kind = _kind(about)
+    identity = escape(f"{tool}-{name}")
+    known = f'id="{identity}" name="{escape(name)}" data-kind="{kind}"'
+    if isinstance(header := about.get("x-mcp-header"), str):
+        known += f' data-header="{escape(header)}"'
+    need = " required" if needed and kind != "boolean" else ""
+    hint = escape(str(about.get("description") or ""))
+    hinted = f' aria-describedby="{identity}-hint"' if hint else ""
+    default = about.get("default")
+    value = "" if default is None else default if isinstance(default, str) else msgspec.json.encode(default).decode()
+    match kind:
+        case "enum":
+            options = "".join(
+                f"<option{' selected' if choice == default else ''}>{escape(str(choice))}</option>"
+                for choice in about["enum"]
+            )
+            blank = "" if needed else "<option></option>"
+            control = f"<select {known}{need}{hinted}>{blank}{options}</select>"
+        case "boolean":
+            control = f'<input type="checkbox" {known}{hinted}{" checked" if default is True else ""}>'
+        case "integer" | "number":
+            step = "1" if kind == "integer" else "any"
+            control = (
+                f'<input type="number" step="{step}" {known}{need}{hinted}{_bounds(about)} value="{escape(value)}">'
+            )
+        case "string":
+            control = f'<input type="text" {known}{need}{hinted} value="{escape(value)}">'
+        case _:
+            control = f'<textarea rows="3" spellcheck="false" {known}{need}{hinted}>{escape(value)}</textarea>'
+    star = ' <span aria-hidden="true">*</span>' if need else ""
+    note = f'<small id="{identity}-hint">{hint}{" (JSON)" if kind == "json" else ""}</small>' if hint else ""
+    return f'<div class="field"><label for="{identity}">{escape(name)}{star}</label>{control}{note}</div>'
+
+
+def _kind(about: Mapping[str, Any]) -> str:
+    """Which control fits: a choice, a number, a switch, a line of text, or JSON for all else."""
+    choices = about.get("enum")
+    if isinstance(choices, list) and all(isinstance(choice, str) for choice in cast("list[object]", choices)):
+        return "enum"
+    kind = about.get("type")
+    return kind if isinstance(kind, str) and kind in ("string", "integer", "number", "boolean") else "json"
+
+
+def _bounds(about: Mapping[str, Any]) -> str:
+    bounds = {"min": about.get("minimum"), "max": about.get("maximum")}
+    return "".join(f' {name}="{bound}"' for name, bound in bounds.items() if isinstance(bound, int | float))
+
+
+def _resolved(about: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A reference into the schema followed once, and the one real choice of an optional value taken."""
+    for choices in ("anyOf", "oneOf"):
+        real = [choice for choice in about.get(choices, ()) if _object(choice).get("type") != "null"]
+        if len(real) == 1:
+            about = {**about, **_object(real[0])}
+    reference = about.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#/$defs/"):
+        named = _object(_object(schema.get("$defs")).get(reference.removeprefix("#/$defs/")))
+        return {**named, **{key: value for key, value in about.items() if key != "$ref"}}
+    return about
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    if isinstance(value, msgspec.Raw):
+        value = msgspec.json.decode(value)
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
