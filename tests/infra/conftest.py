@@ -201,7 +201,7 @@ def run() -> Callable[..., Stack]:
     return run_program
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def repository() -> Path:
     return REPOSITORY
 
