@@ -347,3 +347,9 @@ def test_what_is_protected_but_would_go_with_the_stack_is_caught(kept, view, sai
     store = dataclasses.replace(view("apps/v1:StatefulSet", "store", protected=True), retained=False)
     [message] = said("stateful-kinds-are-protected", [*kept(), store])
     assert message.endswith("would go with the stack: set retain_on_delete")
+
+
+def test_the_documentation_lists_every_rule_as_it_is(repository):
+    page = (repository / "docs" / "policy.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert rows == [f"| `{rule.name}` | {rule.description} |" for rule in RULES]
