@@ -22,6 +22,7 @@ NAMED = {
 }
 """The methods whose `Mcp-Name` header mirrors a parameter, and which one."""
 
+VERSION, METHOD, NAME = b"mcp-protocol-version", b"mcp-method", b"mcp-name"
 PARAM_PREFIX = b"mcp-param-"
 _SENTINEL, _SENTINEL_END = "=?base64?", "?="
 _PLAIN = re.compile(r"[\t\x20-\x7e]*")
@@ -36,35 +37,38 @@ def mismatch(message: str) -> ProtocolError:
     return ProtocolError(HEADER_MISMATCH, f"Header mismatch: {message}")
 
 
-def check_version(header: bytes | None, version: str) -> None:
-    """`MCP-Protocol-Version` is there and says what `_meta` says."""
+def check_routing(headers: Mapping[bytes, bytes], version: str, method: str, params: object) -> None:
+    """The three standard headers are there and say what the body says; raises `ProtocolError`."""
+    get = headers.get
+    if get(VERSION) != version.encode():
+        _check_version(get(VERSION), version)
+    if get(METHOD) != method.encode():
+        _check_method(get(METHOD), method)
+    member = NAMED.get(method)
+    if member is not None:
+        name: object = getattr(params, member, None)
+        if isinstance(name, str) and (get(NAME) != name.encode() or name.startswith(_SENTINEL)):
+            _check_name(get(NAME), member, name)
+
+
+def _check_version(header: bytes | None, version: str) -> None:
     if header is None:
         raise mismatch("the MCP-Protocol-Version header is missing.")
-    if header != version.encode():
+    if header.strip() != version.encode():
         raise mismatch(f"MCP-Protocol-Version is {_show(header)}, but _meta says '{version[:64]}'.")
 
 
-def check_method(header: bytes | None, method: str) -> None:
-    """`Mcp-Method` is there and says what the body says."""
+def _check_method(header: bytes | None, method: str) -> None:
     if header is None:
         raise mismatch(f"the Mcp-Method header is missing: send 'Mcp-Method: {method[:64]}'.")
-    if header != method.encode():
+    if header.strip() != method.encode():
         raise mismatch(f"Mcp-Method is {_show(header)}, but the body's method is '{method[:64]}'.")
 
 
-def check_name(header: bytes | None, method: str, params: object) -> None:
-    """`Mcp-Name` is there and says what the body says, for the methods that have a name."""
-    member = NAMED.get(method)
-    if member is None:
-        return
-    name: object = getattr(params, member, None)
-    if not isinstance(name, str):
-        return
+def _check_name(header: bytes | None, member: str, name: str) -> None:
     if header is None:
         raise mismatch(f"the Mcp-Name header is missing: send params.{member} in it.")
-    if header == name.encode() and not name.startswith(_SENTINEL):
-        return
-    if decode_value(header, "Mcp-Name") != name:
+    if decode_value(header.strip(), "Mcp-Name") != name:
         raise mismatch(f"Mcp-Name is {_show(header)}, but params.{member} is '{name[:64]}'.")
 
 

@@ -1,6 +1,7 @@
 """One POST and its answer: JSON, unless something has to be told before the answer is ready; then an event stream."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import Any
 
 import msgspec
@@ -13,43 +14,106 @@ from app.protocol.pacing import Overdue
 from app.transports import _sse
 
 PATIENCE = 15.0
-"""Seconds after which a silent answer becomes a stream, so that a proxy does not close it."""
+"""Seconds between signs of life on a silent stream, so that no proxy closes it."""
 
 CURIOSITY = 0.5
 """Seconds after which a running call begins to watch whether its client is still there."""
 
-_START_STREAM: dict[str, Any] = {"type": "http.response.start", "status": 200, "headers": list(_sse.HEADERS)}
+_START: dict[str, Any] = {"type": "http.response.start", "status": 200, "headers": list(_sse.HEADERS)}
 
 
-class Exchange:
-    """A `ClientChannel` onto the answer of one POST. Requests to the client have no place on it (since 2026-07-28)."""
+async def left(receive: Receive) -> None:
+    """Return once the client has closed the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
-    __slots__ = ("_lock", "_receive", "_send", "_task", "_watcher", "gone", "streaming")
+
+class Exchange(ABC):
+    """An answer that may become a stream. Quick calls never notice: only those that run for a while are watched."""
+
+    __slots__ = ("_opening", "_receive", "_send", "_watcher", "gone")
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
-        self._lock: asyncio.Lock | None = None
+        self._opening: asyncio.Task[None] | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._task: asyncio.Task[Any] | None = None
-        self.streaming = False
         self.gone = False
         """The client closed the connection."""
 
-    def watch(self) -> None:
-        """Once the call has run for a while: cancel it if the client leaves, and keep the connection alive."""
-        self._task = asyncio.current_task()
-        _long.add(self)
+    @property
+    def streaming(self) -> bool:
+        """Whether the answer is a stream by now."""
+        return self._opening is not None
 
-    def unwatch(self) -> None:
-        """The call ended."""
-        _long.discard(self)
-        if self._watcher is not None:
-            self._watcher.cancel()
+    async def open(self) -> None:
+        """Make the answer a stream, if it is not one yet."""
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._start())
+        if not self._opening.done():
+            await asyncio.shield(self._opening)
+
+    async def write(self, data: bytes, *, last: bool = False) -> None:
+        """Write to the stream, opening it first."""
+        await self.open()
+        if not self.gone:
+            await self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
     def begin_to_watch(self) -> None:
         """The call has run for a while."""
         self._watcher = asyncio.create_task(self._watch())
+
+    def stop_watching(self) -> None:
+        """The call ended."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    @abstractmethod
+    def first_event(self) -> bytes:
+        """What the stream begins with."""
+
+    @abstractmethod
+    def client_left(self) -> None:
+        """The client closed the connection while its call ran."""
+
+    async def _start(self) -> None:
+        await self._send(_START)
+        await self._send({"type": "http.response.body", "body": self.first_event(), "more_body": True})
+
+    async def _watch(self) -> None:
+        leaving = asyncio.ensure_future(left(self._receive))
+        try:
+            while not (await asyncio.wait({leaving}, timeout=PATIENCE))[0]:
+                await self.write(_sse.PING)
+        finally:
+            leaving.cancel()
+        self.gone = True
+        self.client_left()
+
+
+class SingleExchange(Exchange):
+    """A `ClientChannel` onto the answer of one POST that stands alone. A client that leaves cancels its call."""
+
+    __slots__ = ("_task",)
+
+    def watch(self) -> None:
+        """The call begins, in the current task."""
+        self._task = asyncio.current_task()
+        _running.add(self)
+
+    def unwatch(self) -> None:
+        """The call ended."""
+        _running.discard(self)
+        self.stop_watching()
+
+    def first_event(self) -> bytes:
+        """Nothing in particular."""
+        return _sse.PING
+
+    def client_left(self) -> None:
+        """Nobody waits for the call any more."""
+        if self._task is not None:
+            self._task.cancel()
 
     async def notify(self, method: str, params: object) -> None:
         """Send a notification: from here on the answer is a stream."""
@@ -59,30 +123,5 @@ class Exchange:
         """Refused: there is no way to ask the client on this connection."""
         raise ProtocolError(INVALID_REQUEST, f"'{method}' cannot be asked of the client here.")
 
-    async def write(self, data: bytes, *, last: bool = False) -> None:
-        """Write to the stream, opening it first."""
-        if self._lock is None:
-            self._lock = asyncio.Lock()
-        async with self._lock:
-            if not self.streaming:
-                self.streaming = True
-                await self._send(_START_STREAM)
-            await self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
-    async def _watch(self) -> None:
-        leaving = asyncio.ensure_future(self._left())
-        try:
-            while not (await asyncio.wait({leaving}, timeout=PATIENCE))[0]:
-                await self.write(_sse.PING)
-        finally:
-            leaving.cancel()
-        self.gone = True
-        if self._task is not None:
-            self._task.cancel()
-
-    async def _left(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-
-
-_long: Overdue[Exchange] = Overdue(CURIOSITY, Exchange.begin_to_watch)
+_running: Overdue[SingleExchange] = Overdue(CURIOSITY, SingleExchange.begin_to_watch)

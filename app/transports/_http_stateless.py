@@ -8,12 +8,12 @@ from app.protocol.calls import Call
 from app.protocol.dispatcher import Dispatcher
 from app.protocol.envelope import required_meta, stateless_revision, unsupported
 from app.protocol.errors import HTTP_STATUS, ProtocolError
-from app.protocol.headers import check_method, check_name, check_params, check_version
+from app.protocol.headers import check_params, check_routing
 from app.protocol.messages import Message
 from app.protocol.params import CallToolParams, Params
 from app.protocol.revisions import NEWEST, REVISIONS, Revision
 from app.transports import _sse
-from app.transports._http_exchange import Exchange
+from app.transports._http_exchange import SingleExchange
 from app.transports._http_request import HttpError, HttpRequest, bad_request, send_empty, send_json
 
 
@@ -42,7 +42,7 @@ class StatelessHttp:
             revision = self._check(message.method, params, request)
         except ProtocolError as error:
             raise HttpError(HTTP_STATUS.get(error.code, 400), error, message.id) from None
-        exchange = Exchange(request.receive, request.send)
+        exchange = SingleExchange(request.receive, request.send)
         call = Call(
             id=message.id,
             method=message.method,
@@ -70,9 +70,7 @@ class StatelessHttp:
 
     def _check(self, method: str, params: Params, request: HttpRequest) -> Revision:
         version = required_meta(params).version or ""
-        check_version(request.header(b"mcp-protocol-version"), version)
-        check_method(request.header(b"mcp-method"), method)
-        check_name(request.header(b"mcp-name"), method, params)
+        check_routing(request.headers, version, method, params)
         revision = stateless_revision(version)
         if isinstance(params, CallToolParams):
             rules = self._dispatcher.mirrored(params.name)

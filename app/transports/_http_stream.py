@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from app.asgi import Receive, Send
+from app.asgi import Send
 from app.protocol.changes import Changes
 from app.protocol.revisions import REVISIONS
 from app.sessions.store import (
@@ -18,7 +18,7 @@ from app.sessions.store import (
 )
 from app.transports import _sse
 from app.transports._channel import MAIN_STREAM, Switchboard
-from app.transports._http_exchange import PATIENCE
+from app.transports._http_exchange import PATIENCE, left
 from app.transports._http_request import HttpRequest, bad_request
 from app.transports._http_session_exchange import RETRY_MS
 from app.transports._news import SessionNews
@@ -117,7 +117,7 @@ class SessionStreams:
         request: HttpRequest,
     ) -> None:
         writing = asyncio.create_task(_write(events, request.send))
-        leaving = asyncio.create_task(_left(request.receive))
+        leaving = asyncio.create_task(left(request.receive))
         tasks: set[asyncio.Future[None]] = {writing, leaving, stop}
         try:
             while not (await asyncio.wait(tasks, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED))[0]:
@@ -144,8 +144,3 @@ async def _write(events: AsyncIterator[StoredEvent], send: Send) -> None:
             await send({"type": "http.response.body", "body": body, "more_body": True})
     except (UnknownEvent, StoreUnavailable):
         return  # the stream ends; the client comes back and is told what is possible then
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
