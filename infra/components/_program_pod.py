@@ -33,6 +33,8 @@ class Program:
     port: Port
     resources: Resources
     environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
+    # Variables from the downward API, beside the pod's address and name: `{"NODE": "spec.nodeName"}`.
+    fields: Mapping[str, str] = field(default_factory=dict[str, str])
     secret_environment: Mapping[str, SecretKey | None] = field(default_factory=dict[str, SecretKey | None])
     # The account it acts as through the Kubernetes API; None mounts no token.
     account: pulumi.Input[str] | None = None
@@ -86,7 +88,7 @@ class Program:
             "MCP_PORT": str(self.port.number),
             "MCP_SERVICE_NAME": name,
         }
-        taken = sorted({*derived, *self._secrets()} & {*self.environment})
+        taken = sorted({*derived, *self.fields, *self._secrets()} & {*self.environment})
         if taken:
             raise ValueError(
                 f"{self.component} {name}: environment sets {', '.join(taken)}, which is derived: remove it"
@@ -105,6 +107,7 @@ class Program:
             ports=[pods.container_port(self.port)],
             env=[
                 *pods.pod_identity(),
+                *(pods.env_from_field(name, path) for name, path in self.fields.items()),
                 *(pods.env(name, value) for name, value in sorted(environment.items())),
                 *(pods.env_from_secret(name, given.secret, given.key) for name, given in self._secrets().items()),
             ],

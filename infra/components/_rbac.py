@@ -70,15 +70,18 @@ def grant(
     account: pulumi.Input[str],
     labels: dict[str, str],
     permissions: Sequence[Permission],
+    part: str | None = None,
 ) -> None:
     """Bind `account` to a role with `permissions`, in its namespace or in the whole cluster. Names are generated,
-    because a ClusterRole is shared by every stack of the cluster and a binding cannot change its role.
+    because a ClusterRole is shared by every stack of the cluster and a binding cannot change its role. `part` tells
+    a second role of the same owner from its first.
     """
     if access == "none":
         return
     rules = [permission.args() for permission in permissions]
     subject = SubjectArgs(kind="ServiceAccount", name=account, namespace=namespace)
-    role_name, binding_name = naming.child(owner.name, "role"), naming.child(owner.name, "binding")
+    prefix = owner.name if part is None else naming.child(owner.name, part)
+    role_name, binding_name = naming.child(prefix, "role"), naming.child(prefix, "binding")
     if access == "cluster":
         metadata = ObjectMetaArgs(labels=labels)
         role = ClusterRole(role_name, metadata=metadata, rules=rules, opts=owner.child_options())

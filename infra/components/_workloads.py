@@ -35,6 +35,8 @@ def disruption_budget(
         metadata=ObjectMetaArgs(name=name, namespace=namespace, labels=naming.labels(name, component)),
         spec=PodDisruptionBudgetSpecArgs(
             max_unavailable=max_unavailable,
+            # A pod that never became ready must not hold up a drain.
+            unhealthy_pod_eviction_policy="AlwaysAllow",
             selector=LabelSelectorArgs(match_labels=naming.selector(name, component)),
         ),
         opts=owner.child_options(),

@@ -72,9 +72,9 @@ class Gateway(Component):
             labels=labels,
             permissions=_permissions(name, secrets),
         )
-        written = pulumi.Output.from_input(secrets).apply(
-            lambda names: declaration(args, pod_labels=self._pod_labels(args), secrets=names)
-        )
+        # Without a keyword, `all` gives a list.
+        names = pulumi.Output.all(**secrets) if secrets else pulumi.Output.from_input(dict[str, str]())
+        written = names.apply(lambda known: declaration(args, pod_labels=self._pod_labels(args), secrets=known))
         config_map = file_map(self, "config", COMPONENT, args.namespace, {CONFIG_FILE: written})
         self._deployment(args, account, config_map)
         disruption_budget(self, name, COMPONENT, args.namespace)

@@ -4,13 +4,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pulumi
+import yaml
+from pulumi_kubernetes.apps.v1 import (
+    Deployment,
+    DeploymentSpecArgs,
+    DeploymentStrategyArgs,
+    RollingUpdateDeploymentArgs,
+)
+from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
 from infra import naming
-from infra.component import Component
-from infra.components.autoscaling import Scaling
+from infra.commands import AGENT as AGENT_COMMAND
+from infra.component import Component, object_name
+from infra.components import _server_services
+from infra.components._files import file_map, file_mount, file_volume
+from infra.components._program_pod import Program
+from infra.components._workloads import disruption_budget
+from infra.components.autoscaling import Autoscaling, AutoscalingArgs, Scaling
 from infra.edges import Pods
 from infra.pods import Resources, SecretKey
 from infra.ports import AGENT, Port
+
+COMPONENT = "agent"
+CONFIG_FOLDER = "/etc/slipway"
+CONFIG_FILE = "agent-config.yaml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,16 +66,102 @@ class AgentArgs:
 
 
 class Agent(Component):
-    """Outputs: `service_name`, `headless_name`, `endpoint`."""
+    """The agent's workload, its Services and the ConfigMap that says what it can do."""
 
     service_name: pulumi.Output[str]
+    """The Service inside the cluster, on port 80."""
     headless_name: pulumi.Output[str]
+    """The Service whose DNS name lists the pods, for callers that balance by themselves or have lost the registry."""
     endpoint: pulumi.Output[str]
+    """The address inside the cluster that an MCP client is given."""
+    selector: dict[str, str]
+    """The labels that find the pods."""
+    capabilities: tuple[Capability, ...]
+    """What it can do."""
 
     def __init__(self, name: str, args: AgentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mesh", "Agent", name, opts)
-        self.selector = naming.selector(name, "agent")
+        self.selector = naming.selector(name, COMPONENT)
         self.pods = Pods(name=name, selector=self.selector)
         self.port = args.port
         self.capabilities = args.capabilities
-        self.finish({})
+        config_map = file_map(self, "config", COMPONENT, args.namespace, {CONFIG_FILE: declaration(args)})
+        deployment = self._workload(args, config_map)
+        if args.scaling is not None:
+            Autoscaling(
+                name,
+                AutoscalingArgs(namespace=args.namespace, target=deployment, scaling=args.scaling, component=COMPONENT),
+                self.child_options(),
+            )
+        disruption_budget(self, name, COMPONENT, args.namespace)
+        self.service_name = _server_services.cluster_service(
+            self, affinity_seconds=None, namespace=args.namespace, component=COMPONENT, port=args.port
+        )
+        self.headless_name = _server_services.headless_service(
+            self, namespace=args.namespace, component=COMPONENT, port=args.port
+        )
+        self.endpoint = pulumi.Output.all(self.service_name, args.namespace).apply(
+            lambda known: f"http://{naming.service_host(known[0], known[1])}/mcp"
+        )
+        self.finish({"service_name": self.service_name, "headless_name": self.headless_name, "endpoint": self.endpoint})
+
+    def _workload(self, args: AgentArgs, config_map: pulumi.Input[str]) -> pulumi.Output[str]:
+        program = Program(
+            component=COMPONENT,
+            command=(*AGENT_COMMAND, "--config", f"{CONFIG_FOLDER}/{CONFIG_FILE}"),
+            image=args.image,
+            namespace=args.namespace,
+            port=args.port,
+            resources=args.resources,
+            environment={
+                **args.environment,
+                "MCP_MESH_REGISTRY_URL": args.registry_url,
+                "MCP_MESH_HTTP_ENABLED": "true",
+            },
+            secret_environment=args.secret_environment,
+            volumes=(file_volume("config", config_map),),
+            mounts=(file_mount("config", CONFIG_FOLDER),),
+            drain_seconds=args.drain_seconds,
+            request_budget_seconds=args.request_budget_seconds,
+            prometheus=args.prometheus,
+            pull_secret=args.pull_secret,
+        )
+        deployment = Deployment(
+            naming.child(self.name, "deployment"),
+            metadata=ObjectMetaArgs(
+                name=self.name, namespace=args.namespace, labels=naming.labels(self.name, COMPONENT)
+            ),
+            spec=DeploymentSpecArgs(
+                # Where an autoscaler exists, it alone decides.
+                replicas=args.replicas if args.scaling is None else None,
+                revision_history_limit=5,
+                selector=LabelSelectorArgs(match_labels=self.selector),
+                strategy=DeploymentStrategyArgs(
+                    type="RollingUpdate", rolling_update=RollingUpdateDeploymentArgs(max_surge=1, max_unavailable=0)
+                ),
+                template=program.template(self.name),
+            ),
+            opts=self.child_options(),
+        )
+        return object_name(deployment.metadata)
+
+
+def declaration(args: AgentArgs) -> str:
+    """`agent-config.yaml`: what the agent offers and needs, and how often it says so."""
+    return yaml.safe_dump(
+        {
+            "capabilities": [
+                {
+                    "name": capability.name,
+                    "version": capability.version,
+                    "timeout": capability.timeout,
+                    **({"tags": list(capability.tags)} if capability.tags else {}),
+                }
+                for capability in args.capabilities
+            ],
+            **({"dependencies": list(args.dependencies)} if args.dependencies else {}),
+            "health_interval": args.health_interval,
+            "retry_attempts": args.retry_attempts,
+        },
+        sort_keys=False,
+    )

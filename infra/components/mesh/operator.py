@@ -4,11 +4,39 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pulumi
+from pulumi_kubernetes.apps.v1 import Deployment, DeploymentSpecArgs, DeploymentStrategyArgs
+from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
 from infra import naming
-from infra.component import Component
+from infra.commands import OPERATOR as OPERATOR_COMMAND
+from infra.component import Component, object_name
+from infra.components import _rbac
+from infra.components._program_pod import Program
+from infra.components._rbac import Permission
+from infra.components._workloads import disruption_budget
+from infra.components.mesh.crd import GROUP, PLURAL
 from infra.edges import Pods
 from infra.pods import Resources
+from infra.ports import HTTP, Port
+
+COMPONENT = "operator"
+_MANAGE = ("get", "list", "watch", "create", "update", "patch", "delete")
+# Every kind that an agent becomes, and nothing else: no Secret, no pod, no role.
+_CLUSTER_PERMISSIONS = (
+    Permission(group=GROUP, resources=(PLURAL,), verbs=("get", "list", "watch", "patch")),
+    Permission(group=GROUP, resources=(f"{PLURAL}/status", f"{PLURAL}/finalizers"), verbs=("get", "update", "patch")),
+    Permission(group="", resources=("services", "serviceaccounts", "configmaps"), verbs=_MANAGE),
+    Permission(group="apps", resources=("deployments",), verbs=_MANAGE),
+    Permission(group="autoscaling", resources=("horizontalpodautoscalers",), verbs=_MANAGE),
+    Permission(group="policy", resources=("poddisruptionbudgets",), verbs=_MANAGE),
+    Permission(group="networking.k8s.io", resources=("networkpolicies",), verbs=_MANAGE),
+    Permission(group="monitoring.coreos.com", resources=("servicemonitors",), verbs=_MANAGE),
+    Permission(group="", resources=("events",), verbs=("create", "patch")),
+    Permission(group="events.k8s.io", resources=("events",), verbs=("create", "patch")),
+    # Whether the resource is there at all, before the first watch; and which namespaces there are.
+    Permission(group="apiextensions.k8s.io", resources=("customresourcedefinitions",), verbs=("get", "list", "watch")),
+    Permission(group="", resources=("namespaces",), verbs=("get", "list", "watch")),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +46,7 @@ class OperatorArgs:
     registry_url: pulumi.Input[str]
     # More than one waits for the leader's lease.
     replicas: int = 1
+    port: Port = HTTP
     resources: Resources = field(default_factory=Resources)
     environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict[str, pulumi.Input[str]])
     prometheus: bool = True
@@ -25,10 +54,84 @@ class OperatorArgs:
 
 
 class Operator(Component):
-    """The operator and what it may do in the cluster. `pods` call the Kubernetes API and the registry."""
+    """The operator and what it may do: in the cluster to what agents become, in its own namespace to one lease."""
+
+    selector: dict[str, str]
+    """The labels that find the pods."""
+    pods: Pods
+    """The pods, which call the Kubernetes API and the registry."""
+    lease: str
+    """The name of the lease that the leader holds, in the operator's namespace."""
 
     def __init__(self, name: str, args: OperatorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mesh", "Operator", name, opts)
-        self.selector = naming.selector(name, "operator")
+        labels = naming.labels(name, COMPONENT)
+        self.selector = naming.selector(name, COMPONENT)
         self.pods = Pods(name=name, selector=self.selector)
-        self.finish({})
+        self.port = args.port
+        self.lease = naming.child(name, "leader")
+        account = _rbac.service_account(self, args.namespace, labels)
+        _rbac.grant(
+            self, "cluster", namespace=args.namespace, account=account, labels=labels, permissions=_CLUSTER_PERMISSIONS
+        )
+        _rbac.grant(
+            self,
+            "namespace",
+            namespace=args.namespace,
+            account=account,
+            labels=labels,
+            permissions=_lease_permissions(self.lease),
+            part="lease",
+        )
+        self._workload(args, account)
+        disruption_budget(self, name, COMPONENT, args.namespace)
+        self.finish({"lease": self.lease, "port": self.port.number})
+
+    def _workload(self, args: OperatorArgs, account: pulumi.Input[str]) -> None:
+        program = Program(
+            component=COMPONENT,
+            command=(*OPERATOR_COMMAND, "--lease", self.lease),
+            image=args.image,
+            namespace=args.namespace,
+            port=args.port,
+            resources=args.resources,
+            # Agents run the operator's own image unless their object names another.
+            environment={
+                **args.environment,
+                "MCP_MESH_REGISTRY_URL": args.registry_url,
+                "ARCHON_MCP_IMAGE": args.image,
+            },
+            account=account,
+            drain_seconds=0,
+            prometheus=args.prometheus,
+            pull_secret=args.pull_secret,
+        )
+        deployment = Deployment(
+            naming.child(self.name, "deployment"),
+            metadata=ObjectMetaArgs(
+                name=self.name, namespace=args.namespace, labels=naming.labels(self.name, COMPONENT)
+            ),
+            spec=DeploymentSpecArgs(
+                replicas=args.replicas,
+                revision_history_limit=5,
+                selector=LabelSelectorArgs(match_labels=self.selector),
+                # The lease decides who works, so old and new may overlap.
+                strategy=DeploymentStrategyArgs(type="RollingUpdate"),
+                template=program.template(self.name),
+            ),
+            opts=self.child_options(),
+        )
+        self.deployment: pulumi.Output[str] = object_name(deployment.metadata)
+
+
+def _lease_permissions(lease: str) -> tuple[Permission, ...]:
+    """Creation cannot be limited to a name, for there is none yet when it is asked."""
+    return (
+        Permission(group="coordination.k8s.io", resources=("leases",), verbs=("create",)),
+        Permission(
+            group="coordination.k8s.io",
+            resources=("leases",),
+            verbs=("get", "watch", "update", "patch"),
+            names=(lease,),
+        ),
+    )
