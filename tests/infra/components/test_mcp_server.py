@@ -329,6 +329,23 @@ def test_a_budget_that_would_block_every_drain_is_refused(server):
         server(replicas=2, min_available=2)
 
 
+def test_a_pod_that_never_became_ready_does_not_hold_up_a_drain(server):
+    budget = server(replicas=2).one("PodDisruptionBudget")
+    assert budget.at("spec.unhealthyPodEvictionPolicy") == "AlwaysAllow"
+
+
+def test_an_image_that_the_node_has_is_not_pulled_again(server):
+    assert server().one("Deployment").at(f"{CONTAINER}.imagePullPolicy") == "IfNotPresent"
+
+
+def test_the_service_for_callers_carries_what_the_exposures_controller_reads(server):
+    stack = server(service_annotations={"traefik.ingress.kubernetes.io/service.sticky.cookie": "true"})
+    assert stack.one("Service", "war-service").at("metadata.annotations") == {
+        "traefik.ingress.kubernetes.io/service.sticky.cookie": "true"
+    }
+    assert not stack.one("Service", "war-headless").has("metadata.annotations")
+
+
 def test_without_a_role_no_token_is_mounted(server):
     stack = server()
     assert stack.one("ServiceAccount").at("automountServiceAccountToken") is False
