@@ -96,6 +96,7 @@ def build_application(settings: Settings, *, shared_metrics: str | None = None) 
     from app.cli._relay import ChangeRelay
     from app.probes import Probes
     from app.transports._channel import Switchboard
+    from app.transports._task_relay import TaskRelay
     from app.transports.http import StreamableHttp
     from app.transports.messages import BareMessages
     from app.transports.sse import SseTransport
@@ -106,6 +107,7 @@ def build_application(settings: Settings, *, shared_metrics: str | None = None) 
     lifecycle = Lifecycle()
     board = Switchboard(store)
     relay = ChangeRelay(core.dispatcher.changes, store)
+    tasks = TaskRelay(core.dispatcher.tasks, store)
     body = settings.max_body_bytes
     streamable = StreamableHttp(core.dispatcher, store, board, max_body_bytes=body)
     sse = SseTransport(core.dispatcher, store, board, max_body_bytes=body)
@@ -131,8 +133,8 @@ def build_application(settings: Settings, *, shared_metrics: str | None = None) 
         guard=guard,
         lifecycle=lifecycle,
         metrics=core.metrics,
-        on_start=(board.start, relay.start),
-        on_stop=(store.close, board.close, relay.close, core.dispatcher.close),
+        on_start=(board.start, relay.start, tasks.start),
+        on_stop=(store.close, board.close, relay.close, tasks.close, core.dispatcher.close),
     )
     return application, lifecycle
 

@@ -5,46 +5,41 @@ import logging
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Protocol
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Raw
 
 from app.protocol.calls import Caller
 from app.protocol.changes import Change, Changes
-from app.protocol.content import Result, ToolResult
+from app.protocol.content import ToolResult
 from app.protocol.context import CallContext, InputRequest
-from app.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, LIMIT_REACHED, ProtocolError
+from app.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, LIMIT_REACHED, UNAVAILABLE, ProtocolError
 from app.protocol.handlers import Tool
 from app.protocol.messages import ErrorObject
+from app.protocol.task_shapes import ENDED, Status, TaskHandle, TaskResult
 
-Status = Literal["working", "input_required", "completed", "failed", "cancelled"]
 TASK_TTL = 3600.0
-POLL_INTERVAL_MS = 500
 MAX_TASKS = 10_000
-_ENDED = ("completed", "failed", "cancelled")
 logger = logging.getLogger("slipway.protocol")
 
 
-class TaskResult(Result, kw_only=True):
-    """A task as the client sees it; the last three members only in answer to `tasks/get`."""
+class Elsewhere(Protocol):
+    """The tasks of the other replicas."""
 
-    task_id: str
-    status: Status
-    created_at: str
-    last_updated_at: str
-    ttl_ms: int
-    poll_interval_ms: int = msgspec.field(default_factory=lambda: POLL_INTERVAL_MS)
-    status_message: str | UnsetType = UNSET
-    input_requests: Mapping[str, InputRequest] | UnsetType = UNSET
-    result: ToolResult | UnsetType = UNSET
-    error: ErrorObject | UnsetType = UNSET
+    async def note(self, task: "Task") -> None:
+        """Let the others see how the task is now; raises `ProtocolError` where they could not be let see a new one."""
+        ...
+
+    async def find(self, task_id: str) -> TaskHandle | None:
+        """A task that another replica runs, or ran."""
+        ...
 
 
 class Task:
     """One call that outlives its request."""
 
-    def __init__(self, owner: Caller, changes: Changes) -> None:
+    def __init__(self, owner: str, board: "TaskBoard") -> None:
         self.id = secrets.token_urlsafe(18)
         self.owner = owner
         self.status: Status = "working"
@@ -54,14 +49,14 @@ class Task:
         self.error: ErrorObject | None = None
         self.created = self.updated = datetime.now(UTC)
         self.runner: asyncio.Task[ToolResult] | None = None
-        self._changes = changes
+        self._board = board
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._numbers = 0
 
     @property
     def ended(self) -> bool:
         """Whether nothing will change any more."""
-        return self.status in _ENDED
+        return self.status in ENDED
 
     def shown(self, *, whole: bool) -> TaskResult:
         """The task as the client sees it."""
@@ -84,7 +79,7 @@ class Task:
         """Note a new status and tell those who listen."""
         self.status = status
         self.updated = datetime.now(UTC)
-        await self._changes.announce(Change("task", self.id, msgspec.json.encode(self.shown(whole=True))))
+        await self._board.tell(self)
 
     async def ask(self, requests: Mapping[str, InputRequest]) -> dict[str, Any]:
         """Put questions to the client and wait until all are answered."""
@@ -99,13 +94,21 @@ class Task:
 
     async def answer(self, responses: Mapping[str, dict[str, Any]]) -> None:
         """Take the client's answers; what was not asked is ignored."""
+        asked = len(self.asked)
         for key, response in responses.items():
             future = self._waiting.get(key)
             if future is not None and not future.done():
                 future.set_result(response)
                 self.asked.pop(key, None)
-        if self.status == "input_required" and not self.asked:
-            await self.move("working")
+        if self.status == "input_required" and len(self.asked) < asked:
+            await self.move("input_required" if self.asked else "working")
+
+    async def cancel(self) -> None:
+        """Stop the work; a task that ended stays as it is."""
+        if not self.ended:
+            await self.move("cancelled")
+            if self.runner is not None:
+                self.runner.cancel()
 
 
 class TaskContext(CallContext):
@@ -144,11 +147,19 @@ class TaskContext(CallContext):
 
 
 class TaskBoard:
-    """The tasks of one process."""
+    """The tasks of one process; `elsewhere`, where set, shares them with the other replicas."""
 
     def __init__(self, changes: Changes) -> None:
-        self._changes = changes
+        self.changes = changes
+        self.elsewhere: Elsewhere | None = None
         self._tasks: dict[str, Task] = {}
+        self._moving: set[asyncio.Future[None]] = set()
+        self._closing = False
+
+    @property
+    def running(self) -> list[Task]:
+        """The tasks whose work goes on here."""
+        return [task for task in self._tasks.values() if not task.ended]
 
     async def run(self, tool: Tool, arguments: Raw | None, origin: CallContext) -> ToolResult | TaskResult:
         """Call the tool; the task, as soon as the call is one, or the result if it never becomes one."""
@@ -160,7 +171,7 @@ class TaskBoard:
 
         async def detach() -> None:
             if context.task is None:
-                context.task = self._open(origin.caller)
+                context.task = await self._open(origin.caller)
                 detached.set_result(context.task)
 
         context.on_detach(detach)
@@ -183,32 +194,45 @@ class TaskBoard:
         runner.add_done_callback(lambda done: self._settle(task, done))
         return shown
 
-    def find(self, task_id: str, caller: Caller) -> Task:
+    def local(self, task_id: str) -> Task | None:
+        """The task, if it is this process's."""
+        return self._tasks.get(task_id)
+
+    async def find(self, task_id: str, caller: Caller) -> TaskHandle:
         """The caller's task; raises `ProtocolError` for any other."""
-        task = self._tasks.get(task_id)
-        if task is None or task.owner.subject != caller.subject:
+        task: TaskHandle | None = self._tasks.get(task_id)
+        if task is None and self.elsewhere is not None:
+            task = await self.elsewhere.find(task_id)
+        if task is None or task.owner != caller.subject:
             raise ProtocolError(INVALID_PARAMS, f"There is no task '{task_id[:64]}': it never was, or it has expired.")
         return task
 
-    async def cancel(self, task: Task) -> None:
-        """Cancel the task; one that ended stays as it is."""
-        if not task.ended:
-            await task.move("cancelled")
-            if task.runner is not None:
-                task.runner.cancel()
+    async def tell(self, task: Task) -> None:
+        """Let the other replicas, and everyone who listens, know how the task is now."""
+        if self.elsewhere is not None:
+            await self.elsewhere.note(task)
+        await self.changes.announce(Change("task", task.id, msgspec.json.encode(task.shown(whole=True))))
 
     async def close(self) -> None:
-        """Cancel what still runs: the server ends."""
+        """End what still runs: the server ends."""
+        self._closing = True
         running = [task.runner for task in self._tasks.values() if task.runner is not None and not task.runner.done()]
         for runner in running:
             runner.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        await asyncio.gather(*self._moving, return_exceptions=True)
 
-    def _open(self, owner: Caller) -> Task:
+    async def _open(self, owner: Caller) -> Task:
         if len(self._tasks) >= MAX_TASKS:
             raise ProtocolError(LIMIT_REACHED, f"{MAX_TASKS} tasks are kept: try again later.")
-        task = Task(owner, self._changes)
+        task = Task(owner.subject, self)
         self._tasks[task.id] = task
+        if self.elsewhere is not None:
+            try:
+                await self.elsewhere.note(task)
+            except BaseException:
+                del self._tasks[task.id]
+                raise
         return task
 
     def _settle(self, task: Task, runner: asyncio.Task[ToolResult]) -> None:
@@ -219,7 +243,10 @@ class TaskBoard:
                 runner.exception()
             return
         status: Status = "completed"
-        if runner.cancelled():
+        if runner.cancelled() and self._closing:
+            status = "failed"
+            task.error = ErrorObject(UNAVAILABLE, "The server ended before the task did: call the tool again.")
+        elif runner.cancelled():
             status = "cancelled"
         elif (error := runner.exception()) is not None:
             status = "failed"
@@ -230,7 +257,9 @@ class TaskBoard:
                 task.error = ErrorObject(INTERNAL_ERROR, "The task failed unexpectedly.")
         else:
             task.result = runner.result()
-        self._announcing = asyncio.ensure_future(task.move(status))
+        moving = asyncio.ensure_future(task.move(status))
+        self._moving.add(moving)
+        moving.add_done_callback(self._moving.discard)
 
 
 def _stamp(moment: datetime) -> str:

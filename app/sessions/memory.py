@@ -138,6 +138,7 @@ class MemoryStore:
         self._sessions: dict[str, Session] = {}  # the longest untouched one first, but for touches since the last sweep
         self._logs: dict[str, _Log] = {}
         self._channels: dict[str, set[asyncio.Queue[bytes]]] = {}
+        self._kept: dict[str, tuple[float, bytes]] = {}
         self._swept = time.time()
 
     def __len__(self) -> int:
@@ -201,6 +202,16 @@ class MemoryStore:
             queues.discard(queue)
             if not queues:
                 self._channels.pop(channel, None)
+
+    async def keep(self, key: str, data: bytes, seconds: float) -> None:
+        now = time.time()
+        for known in [known for known, (until, _) in self._kept.items() if until <= now]:
+            del self._kept[known]
+        self._kept[key] = (now + seconds, data)
+
+    async def kept(self, key: str) -> bytes | None:
+        until, data = self._kept.get(key, (0.0, None))
+        return data if until > time.time() else None
 
     async def ping(self) -> None:
         return

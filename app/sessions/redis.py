@@ -161,6 +161,12 @@ class RedisStore:
         finally:
             self._link.unlisten(_channel(channel), messages)
 
+    async def keep(self, key: str, data: bytes, seconds: float) -> None:
+        await self._client.execute("SET", f"slipway:kept:{key}", data, "PX", max(1, int(seconds * 1000)))
+
+    async def kept(self, key: str) -> bytes | None:
+        return await self._client.execute("GET", f"slipway:kept:{key}")
+
     async def ping(self) -> None:
         await self._client.execute("PING")
 

@@ -150,6 +150,14 @@ class SessionStore(Protocol):
         """What is published on the channel from the moment the context is entered."""
         ...
 
+    async def keep(self, key: str, data: bytes, seconds: float) -> None:
+        """Keep a value for a while, for every replica; whatever the key had before is gone."""
+        ...
+
+    async def kept(self, key: str) -> bytes | None:
+        """The value of a key, or None where there is none or its time is over."""
+        ...
+
     async def ping(self) -> None:
         """Return when the store answers, raise `StoreUnavailable` when it does not."""
         ...

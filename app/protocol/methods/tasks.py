@@ -8,7 +8,7 @@ from app.protocol.extensions import TASKS, declares, lacking
 from app.protocol.methods._method import Method, method
 from app.protocol.params import Params, TaskParams, UpdateTaskParams
 from app.protocol.services import Services
-from app.protocol.tasks import Task, TaskBoard
+from app.protocol.tasks import TaskBoard, TaskHandle
 
 _decode_capabilities = msgspec.json.Decoder(dict[str, object]).decode
 
@@ -29,19 +29,19 @@ class Tasks:
         ]
 
     async def _get(self, call: Call, params: TaskParams) -> object:
-        return self._services.finish(self._find(call, params).shown(whole=True), call.revision)
+        return self._services.finish((await self._find(call, params)).shown(whole=True), call.revision)
 
     async def _update(self, call: Call, params: UpdateTaskParams) -> object:
-        await self._find(call, params).answer(params.input_responses)
+        await (await self._find(call, params)).answer(params.input_responses)
         return self._services.finish(Result(), call.revision)
 
     async def _cancel(self, call: Call, params: TaskParams) -> object:
-        await self._board.cancel(self._find(call, params))
+        await (await self._find(call, params)).cancel()
         return self._services.finish(Result(), call.revision)
 
-    def _find(self, call: Call, params: TaskParams) -> Task:
+    async def _find(self, call: Call, params: TaskParams) -> TaskHandle:
         _require_extension(call.method, params)
-        return self._board.find(params.task_id, call.caller)
+        return await self._board.find(params.task_id, call.caller)
 
 
 def _require_extension(name: str, params: Params) -> None:

@@ -399,3 +399,22 @@ async def test_a_channel_can_be_followed_again_after_it_was_left(make_stores: Ma
 async def test_a_store_answers_a_ping(make_stores: MakeStores) -> None:
     here, _ = await make_stores()
     await here.ping()
+
+
+async def test_what_is_kept_is_seen_by_every_replica_until_it_is_replaced(make_stores: MakeStores) -> None:
+    here, there = await make_stores()
+    key = new_session_id()
+    assert await there.kept(key) is None
+    await here.keep(key, b"one \x00\xff", 60)
+    assert await there.kept(key) == b"one \x00\xff"
+    await there.keep(key, b"two", 60)
+    assert await here.kept(key) == b"two"
+
+
+async def test_what_is_kept_is_gone_when_its_time_is_over(make_stores: MakeStores) -> None:
+    here, there = await make_stores()
+    key = new_session_id()
+    await here.keep(key, b"one", 0.001)
+    async with asyncio.timeout(10):
+        while await there.kept(key) is not None:
+            await there.ping()
