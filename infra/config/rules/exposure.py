@@ -41,6 +41,21 @@ def the_profile_can_do_it(config: "StackConfig") -> Iterator[Problem]:
         yield Problem(host_path if path == "exposure.host" and host_path else path, text)
 
 
+@rule("exposure", "servers", "gateway")
+def the_profile_can_take_paths_off(config: "StackConfig") -> Iterator[Problem]:
+    paths = [(f"servers.{name}.path", server.path) for name, server in config.servers.items() if server.exposed]
+    if config.gateway.enabled and config.gateway.exposed:
+        paths.append(("gateway.path", config.gateway.path))
+    row = exposure.TABLE[config.exposure.profile]
+    for key, path in paths:
+        if path != "/" and isinstance(row.prefix, exposure.Cannot):
+            yield Problem(
+                key,
+                f"'{path}': profile {config.exposure.profile} cannot do this, because {row.prefix.because}; "
+                f"use {row.prefix.use}",
+            )
+
+
 @rule("exposure", "servers")
 def a_node_port_profile_has_node_ports(config: "StackConfig") -> Iterator[Problem]:
     if config.exposure.profile == "nodePort":
