@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Set
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import pulumi
@@ -62,12 +63,17 @@ def _validated(model: type[Stack], plain: Mapping[str, object]) -> tuple[Stack, 
     try:
         return model.model_validate(plain), [], set()
     except ValidationError as error:
-        schema = model.model_json_schema()
+        schema = _schema(model)
         details = error.errors(include_url=False)
     problems = [problem(detail, schema) for detail in details]
     broken = {str(detail["loc"][0]) for detail in details}
     whole = {key: value for key, value in plain.items() if key not in broken}
     return model.model_validate({"environment": "dev", **whole}), problems, broken
+
+
+@cache
+def _schema(model: "type[StackConfig]") -> dict[str, Any]:
+    return model.model_json_schema()
 
 
 def _take_secrets(plain: dict[str, object]) -> tuple[set[str], list[Problem]]:

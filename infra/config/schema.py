@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from infra.config.load import NAMESPACE
 from infra.config.secrets import FIXED_SECRETS
@@ -22,6 +22,7 @@ _SECURE: Final = {
 def stack_schema() -> dict[str, Any]:
     """The schema of a whole `Pulumi.<stack>.yaml`: our keys with their prefix, other providers' keys as they like."""
     model = StackConfig.model_json_schema()
+    _close(model)
     keys = {PREFIX + key: value for key, value in model["properties"].items()}
     for key, description in FIXED_SECRETS.items():
         set_by = f"Set it with `pulumi config set --secret {PREFIX}{key}`."
@@ -53,6 +54,16 @@ def stack_schema() -> dict[str, Any]:
         },
         "$defs": model["$defs"],
     }
+
+
+def _close(node: Any) -> None:
+    """Refuse names that no pattern matches, in place: pydantic leaves such mappings open."""
+    if isinstance(node, dict):
+        entries = cast("dict[str, Any]", node)
+        for below in list(entries.values()):
+            _close(below)
+        if "patternProperties" in entries:
+            entries["additionalProperties"] = False
 
 
 def render() -> str:
