@@ -9,7 +9,7 @@ from msgspec import UNSET, Raw
 from app.protocol.calls import Call, SessionView
 from app.protocol.changes import Change, Changes
 from app.protocol.content import Implementation
-from app.protocol.errors import INTERNAL_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, ProtocolError
+from app.protocol.errors import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, ProtocolError
 from app.protocol.handlers import ListKind, Registry
 from app.protocol.headers import MirroredParam
 from app.protocol.listings import ListPolicy
@@ -77,7 +77,7 @@ class Dispatcher:
             Prompts(services),
             Resources(services),
             Skills(services),
-            Subscriptions(services),
+            Subscriptions(services, self.tasks),
             Tasks(services, self.tasks),
         )
         methods = [method for group in groups for method in group.methods()]
@@ -91,6 +91,9 @@ class Dispatcher:
         except ProtocolError as error:
             call.failed = error.code
             return encode_error(call.id, error)
+        except RecursionError:
+            call.failed = INVALID_PARAMS
+            return encode_error(call.id, ProtocolError(INVALID_PARAMS, "The parameters are nested too deeply."))
         except Exception:
             logger.exception("%s failed", call.method)
             call.failed = INTERNAL_ERROR

@@ -1,5 +1,6 @@
 """`subscriptions/listen`: a request whose answer is a stream of changes (since 2026-07-28)."""
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -8,10 +9,13 @@ from msgspec import UNSET
 from app.protocol.calls import Call
 from app.protocol.changes import METHODS, Change, Feed
 from app.protocol.content import Result
+from app.protocol.context import CallContext
 from app.protocol.errors import LIMIT_REACHED, ProtocolError
+from app.protocol.extensions import TASKS, declares, lacking
 from app.protocol.methods._method import Method, method
 from app.protocol.params import META_SERVER_INFO, META_SUBSCRIPTION, ListenParams, SubscriptionFilter
 from app.protocol.services import Services
+from app.protocol.tasks import TaskBoard
 
 MAX_LISTENERS = 10_000
 
@@ -19,8 +23,9 @@ MAX_LISTENERS = 10_000
 class Subscriptions:
     """Streams of changes."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, tasks: TaskBoard) -> None:
         self._services = services
+        self._tasks = tasks
         self._open = 0
 
     def methods(self) -> list[Method]:
@@ -30,11 +35,11 @@ class Subscriptions:
     async def _listen(self, call: Call, params: ListenParams) -> object:
         if self._open >= MAX_LISTENERS:
             raise ProtocolError(LIMIT_REACHED, f"{MAX_LISTENERS} subscriptions are open: try again later.")
-        honoured = _honoured(params.notifications)
+        honoured = _honoured(params.notifications, await self._visible_tasks(call, params))
         meta: dict[str, Any] = {META_SUBSCRIPTION: call.id}
         self._open += 1
         try:
-            feed = Feed(_Filter(params.notifications))
+            feed = Feed(_Filter(honoured))
             with self._services.changes.listen(feed):
                 await call.channel.notify(
                     "notifications/subscriptions/acknowledged", {"notifications": honoured, "_meta": meta}
@@ -45,9 +50,24 @@ class Subscriptions:
             self._open -= 1
         return Result(result_type="complete", meta={**meta, META_SERVER_INFO: self._services.server})
 
+    async def _visible_tasks(self, call: Call, params: ListenParams) -> list[str]:
+        """Those of the tasks asked for that are the caller's."""
+        asked = params.notifications.task_ids
+        if not asked:
+            return []
+        context = CallContext(call, None if params.meta is UNSET else params.meta)
+        if not declares(context.client_capabilities, TASKS):
+            raise lacking(TASKS, "Listening to tasks")
+        visible: list[str] = []
+        for task_id in asked:
+            with suppress(ProtocolError):
+                await self._tasks.find(task_id, call.caller)
+                visible.append(task_id)
+        return visible
+
 
 class _Filter:
-    """Which changes a client asked for."""
+    """Which changes are told of."""
 
     def __init__(self, asked: SubscriptionFilter) -> None:
         self._kinds = {
@@ -59,23 +79,28 @@ class _Filter:
             )
             if wanted is True
         }
-        self._uris = frozenset(asked.resource_subscriptions or ()) | frozenset(asked.task_ids or ())
+        self._uris = frozenset(asked.resource_subscriptions or ())
+        self._tasks = frozenset(asked.task_ids or ())
 
     def __call__(self, change: Change) -> bool:
+        if change.kind == "task":
+            return change.uri in self._tasks
         return change.uri in self._uris if change.uri else change.kind in self._kinds
 
 
-def _honoured(asked: SubscriptionFilter) -> SubscriptionFilter:
+def _honoured(asked: SubscriptionFilter, tasks: list[str]) -> SubscriptionFilter:
     return SubscriptionFilter(
         tools_list_changed=asked.tools_list_changed or UNSET,
         prompts_list_changed=asked.prompts_list_changed or UNSET,
         resources_list_changed=asked.resources_list_changed or UNSET,
         resource_subscriptions=asked.resource_subscriptions or UNSET,
-        task_ids=asked.task_ids or UNSET,
+        task_ids=tasks or UNSET,
     )
 
 
 def _params(change: Change, meta: dict[str, Any]) -> dict[str, Any]:
     if change.kind == "task":
-        return {**msgspec.json.decode(change.detail, type=dict[str, Any]), "_meta": meta}
+        shown = msgspec.json.decode(change.detail, type=dict[str, Any])
+        shown.pop("resultType", None)
+        return {**shown, "_meta": meta}
     return {"uri": change.uri, "_meta": meta} if change.uri else {"_meta": meta}

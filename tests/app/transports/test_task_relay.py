@@ -12,7 +12,7 @@ import pytest
 from app.protocol.calls import Call, Caller
 from app.protocol.content import Implementation
 from app.protocol.dispatcher import Dispatcher
-from app.protocol.errors import INVALID_PARAMS, UNAVAILABLE
+from app.protocol.errors import INVALID_PARAMS, MISSING_CLIENT_CAPABILITY, UNAVAILABLE
 from app.protocol.revisions import NEWEST
 from app.sessions.memory import MemoryStore
 from app.sessions.store import StoreUnavailable
@@ -28,8 +28,12 @@ META = {
 }
 
 
-class NoChannel:
-    async def notify(self, method: str, params: object) -> None: ...
+class Channel:
+    def __init__(self) -> None:
+        self.sent: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+
+    async def notify(self, method: str, params: object) -> None:
+        self.sent.put_nowait((method, msgspec.json.decode(msgspec.json.encode(params))))
 
     async def request(self, method: str, params: object, *, timeout: float | None = None) -> msgspec.Raw:
         raise AssertionError("nobody is asked here")
@@ -63,8 +67,11 @@ class Replica:
     store: TellingStore
 
     async def ask(self, method: str, caller: str = "ada", **params: Any) -> dict[str, Any]:
-        raw = msgspec.Raw(msgspec.json.encode({**params, "_meta": META}))
-        call = Call(1, method, raw, NEWEST, None, Caller(caller), NoChannel())
+        return await self.ask_on(Channel(), method, caller, **params)
+
+    async def ask_on(self, channel: Channel, method: str, caller: str = "ada", **params: Any) -> dict[str, Any]:
+        raw = msgspec.Raw(msgspec.json.encode({"_meta": META, **params}))
+        call = Call(1, method, raw, NEWEST, None, Caller(caller), channel)
         return msgspec.json.decode(await self.dispatcher.answer(call))
 
     async def call(self, name: str) -> str:
@@ -224,3 +231,42 @@ async def test_without_the_store_no_task_is_begun_and_the_client_is_told_to_call
         assert refused["error"]["code"] == UNAVAILABLE
         assert here.dispatcher.tasks.running == []
         store.gone = False
+
+
+async def test_who_listens_to_a_task_on_another_replica_is_told_how_it_ends(tools: Tools, store: TellingStore) -> None:
+    async with replica(tools, store) as here, replica(tools, store) as there:
+        task_id = await here.call("work")
+        channel = Channel()
+        wanted = {"taskIds": [task_id, "nonesuch"]}
+        listening = asyncio.create_task(there.ask_on(channel, "subscriptions/listen", notifications=wanted))
+        method, params = await channel.sent.get()
+        assert method == "notifications/subscriptions/acknowledged"
+        assert params["notifications"] == {"taskIds": [task_id]}
+        tools.go_on.set()
+        async with asyncio.timeout(2):
+            method, params = await channel.sent.get()
+        assert method == "notifications/tasks"
+        assert params["_meta"] == {"io.modelcontextprotocol/subscriptionId": 1}
+        assert (params["taskId"], params["status"], "resultType" in params) == (task_id, "completed", False)
+        listening.cancel()
+
+
+@pytest.mark.parametrize("member", ["taskIds", "resourceSubscriptions"])
+async def test_nobody_is_told_of_another_callers_task(tools: Tools, store: TellingStore, member: str) -> None:
+    async with replica(tools, store) as here:
+        task_id = await here.call("work")
+        channel = Channel()
+        listen = here.ask_on(channel, "subscriptions/listen", "eve", notifications={member: [task_id]})
+        listening = asyncio.create_task(listen)
+        assert (await channel.sent.get())[0] == "notifications/subscriptions/acknowledged"
+        tools.go_on.set()
+        await here.get_when(task_id, "completed")
+        assert channel.sent.empty()
+        listening.cancel()
+
+
+async def test_listening_to_tasks_needs_the_extension(tools: Tools, store: TellingStore) -> None:
+    async with replica(tools, store) as here:
+        meta = META | {"io.modelcontextprotocol/clientCapabilities": {}}
+        refused = await here.ask("subscriptions/listen", notifications={"taskIds": ["x"]}, _meta=meta)
+        assert refused["error"]["code"] == MISSING_CLIENT_CAPABILITY
