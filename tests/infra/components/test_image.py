@@ -1,9 +1,11 @@
+import json
 import subprocess
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from infra.build_id import build_id
+from infra.commands import SERVE
 from infra.image import AppImage, AppImageArgs, registry_of, repository_of
 
 DIGEST = "sha256:" + "cd" * 32
@@ -210,3 +212,32 @@ def test_auto_goes_on_when_the_registry_cannot_be_read(image, monkeypatch):
 
     monkeypatch.setattr("pulumi_docker.get_registry_image", refuse)
     assert outputs_of(image("auto", local="sha256:local"))["digest"] == "sha256:local"
+
+
+@pytest.fixture
+def dockerfile(repository):
+    return [line for line in (repository / "app/Dockerfile").read_text().splitlines() if line.strip()]
+
+
+def test_the_dockerfile_builds_in_stages_on_any_base(dockerfile):
+    stages = [line for line in dockerfile if line.startswith("FROM")]
+    assert stages == ["FROM ${BASE_IMAGE} AS build", "FROM ${BASE_IMAGE}"]
+    assert any(line.startswith("ARG BASE_IMAGE=") for line in dockerfile)
+    assert not any(line.startswith("# syntax=") for line in dockerfile)
+
+
+def test_the_image_runs_as_an_ordinary_user_and_serves_by_default(dockerfile):
+    last_stage = dockerfile[dockerfile.index("FROM ${BASE_IMAGE}") :]
+    assert "USER 1000:1000" in last_stage
+    assert last_stage[-1] == f"CMD {json.dumps(list(SERVE))}"
+    assert not any(line.startswith("COPY") and "--from=build" not in line for line in last_stage)
+
+
+def test_the_build_sees_nothing_but_what_it_copies(dockerfile, repository):
+    ignore = (repository / ".dockerignore").read_text().splitlines()
+    assert "*" in ignore
+    seen = {line[1:] for line in ignore if line.startswith("!")}
+    copied = {
+        part for line in dockerfile if line.startswith("COPY") and "--from" not in line for part in line.split()[1:-1]
+    }
+    assert seen == copied
