@@ -101,12 +101,12 @@ class Switchboard:
 
     async def cancel(self, session_id: str, request_id: RequestId) -> None:
         """Cancel a call of the session wherever it runs; one that does not run is ignored."""
-        if not self._cancel_here(session_id, request_id):
+        if not self.cancel_here(session_id, request_id):
             await self.store.publish(_CANCELLATIONS, _encode_letter(_Cancellation(session_id, request_id)))
 
     async def cancel_all(self, session_id: str) -> None:
         """Cancel every call of a session that ended, wherever they run."""
-        self._cancel_here(session_id, None)
+        self.cancel_here(session_id, None)
         await self.store.publish(_CANCELLATIONS, _encode_letter(_Cancellation(session_id, None)))
 
     async def reply(self, session_id: str, message: Message) -> None:
@@ -146,7 +146,8 @@ class Switchboard:
         finally:
             del self._waiting[key]
 
-    def _cancel_here(self, session_id: str, request_id: RequestId | None) -> bool:
+    def cancel_here(self, session_id: str, request_id: RequestId | None) -> bool:
+        """Cancel a call, or with None all of the session, where they run in this process. False when none does."""
         if request_id is None:
             keys = [key for key in self._running if key[0] == session_id]
         else:
@@ -189,7 +190,7 @@ class Switchboard:
                 case _Reply() as reply:
                     self._resolve(reply)
                 case _Cancellation() as cancellation:
-                    self._cancel_here(cancellation.session_id, cancellation.request_id)
+                    self.cancel_here(cancellation.session_id, cancellation.request_id)
 
 
 class SessionChannel:
