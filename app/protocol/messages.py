@@ -1,25 +1,27 @@
 """JSON-RPC messages: strict decoding of what clients send, and encoding of what they get."""
 
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Meta, Raw, UnsetType
 
 from app.protocol.errors import INVALID_REQUEST, PARSE_ERROR, ProtocolError
 
 RequestId = str | int
 
 MAX_ID_LENGTH = 256
-MAX_DEPTH = 200
 MAX_BATCH = 100
+
+# Longer ids would cost memory for as long as the request runs; larger integers would not survive other decoders.
+_ClientId = Annotated[str, Meta(max_length=MAX_ID_LENGTH)] | Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class Message(msgspec.Struct, gc=False):
     """One JSON-RPC message from a client: a request, a notification, or a response to a request of the server's."""
 
     jsonrpc: Literal["2.0"]
-    id: RequestId | UnsetType = UNSET
+    id: _ClientId | UnsetType = UNSET
     method: str | UnsetType = UNSET
     params: Raw | UnsetType = UNSET
     result: Raw | UnsetType = UNSET
@@ -68,6 +70,7 @@ class _Outgoing(msgspec.Struct, tag_field="jsonrpc", tag="2.0", omit_defaults=Tr
 _encode = msgspec.json.Encoder().encode
 _decode_message = msgspec.json.Decoder(Message).decode
 _decode_items = msgspec.json.Decoder(list[Raw]).decode
+_decode_anything = msgspec.json.Decoder().decode
 
 
 def encode_result(request_id: RequestId, result: object) -> bytes:
@@ -102,9 +105,24 @@ def decode_message(body: bytes) -> Message:
     """The one message in `body`; raises `InvalidMessage` that says what is wrong with it."""
     try:
         message = _decode_message(body)
-    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        # Encoding drops repeated keys, so what comes out as it came in has none: most messages do.
+        if _encode(_decode_anything(body)) != body:
+            _refuse_repeated_keys(body)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise _explain(body, error) from None
-    _check_text(body)
+    if message.method is UNSET:
+        if message.id is UNSET or (message.result is UNSET) == (message.error is UNSET):
+            raise InvalidMessage(
+                INVALID_REQUEST,
+                "A message needs a 'method', or else an 'id' and one of 'result' and 'error'.",
+                None if message.id is UNSET else message.id,
+            )
+    elif message.result is not UNSET or message.error is not UNSET:
+        raise InvalidMessage(
+            INVALID_REQUEST,
+            "A message with a 'method' cannot have a 'result' or an 'error'.",
+            None if message.id is UNSET else message.id,
+        )
     return message
 
 
@@ -112,7 +130,7 @@ def decode_batch(body: bytes) -> list[Message | InvalidMessage]:
     """The messages of a batch, each decoded alone so that a bad one does not take the others with it."""
     try:
         items = _decode_items(body)
-    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
         raise _explain(body, error) from None
     if not items:
         raise InvalidMessage(INVALID_REQUEST, "The batch is empty: send at least one message in it.")
@@ -135,18 +153,45 @@ def _decode_item(item: bytes) -> Message | InvalidMessage:
         return error
 
 
-def _check_text(body: bytes) -> None:
-    try:
-        body.decode()
-    except UnicodeDecodeError as error:
-        raise InvalidMessage(PARSE_ERROR, f"The message is not valid UTF-8 at byte {error.start}.") from None
+class _RepeatedKey(ValueError):
+    pass
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        repeated = next(key for key, _ in pairs if key in seen or seen.add(key))
+        raise _RepeatedKey(f"the key '{repeated[:64]}' is there more than once in one object")
+    return found
+
+
+_decode_unique = json.JSONDecoder(object_pairs_hook=_unique).decode
+
+
+def _refuse_repeated_keys(body: bytes) -> None:
+    _decode_unique(body.decode())
 
 
 def _explain(body: bytes, error: Exception) -> InvalidMessage:
+    if isinstance(error, RecursionError):
+        return InvalidMessage(PARSE_ERROR, "The message is nested too deeply.")
+    if isinstance(error, _RepeatedKey):
+        return InvalidMessage(INVALID_REQUEST, f"The message is ambiguous: {error}.")
+    if isinstance(error, UnicodeDecodeError):
+        return InvalidMessage(PARSE_ERROR, "The message is not valid UTF-8.")
+    if not body.strip():
+        return InvalidMessage(PARSE_ERROR, "There is no message: the body is empty.")
+    if isinstance(error, msgspec.ValidationError):
+        return InvalidMessage(INVALID_REQUEST, f"The message is not JSON-RPC 2.0: {error}.", _id_in(body))
+    return InvalidMessage(PARSE_ERROR, f"The message is not valid JSON: {error}.")
+
+
+def _id_in(body: bytes) -> RequestId | None:
+    """The id to answer a message with that is not valid as a whole."""
     try:
-        decoded: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        return InvalidMessage(PARSE_ERROR, f"The message is not valid JSON: {error}.")
-    request_id: object = decoded.get("id") if isinstance(decoded, dict) else None  # pyright: ignore
-    known = request_id if isinstance(request_id, str | int) and not isinstance(request_id, bool) else None
-    return InvalidMessage(INVALID_REQUEST, f"The message is not a JSON-RPC 2.0 message: {error}.", known)
+        decoded: object = _decode_anything(body)
+        known = cast("dict[str, Any]", decoded).get("id") if isinstance(decoded, dict) else None
+        return msgspec.convert(known, _ClientId)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None

@@ -97,7 +97,7 @@ async def run_tool(tool: Tool, arguments: Raw | None, context: CallContext) -> T
     """The tool's result; what goes wrong inside the tool is told as a result with `isError`."""
     try:
         return await tool.call(arguments, context)
-    except (ProtocolError, InputRequired):
+    except (ProtocolError, InputRequired, RecursionError):
         raise
     except (InvalidArguments, ToolFailure) as error:
         return _failed(str(error))
