@@ -274,7 +274,7 @@ class Settings(BaseSettings):
         """Every accepted token with its subject and scopes, as written; empty means that no token is asked for."""
         return (*(token.get_secret_value() for token in self.auth_tokens), *_lines(self.auth_tokens_file))
 
-    @cached_property
+    @property  # not cached: a copy with other keys would bring the old ones along
     def sealing_keys(self) -> tuple[str, ...]:
         """The keys that seal what clients carry back to us; the first seals, every one opens."""
         return (*(key.get_secret_value() for key in self.request_state_keys), *_lines(self.request_state_keys_file))

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -119,23 +120,52 @@ def suite() -> Suite:
 @pytest.fixture(scope="module")
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A `slipway` process of its own that offers the suite's fixtures over HTTP."""
-    log = tmp_path_factory.mktemp("server") / "log"
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with _slipway(tmp_path_factory.mktemp("server")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def url_of_two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The same in two processes on one port, which have nothing in common but Redis."""
+    program = shutil.which("redis-server")
+    if program is None:
+        unavailable("redis-server is not installed", "install it (Debian: apt-get install redis-server)")
+    folder = tmp_path_factory.mktemp("workers")
+    port = _free_port()
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    redis = {"REDIS_URL": f"redis://127.0.0.1:{port}/0"}
+    with _running(command, folder / "redis.log", port), _slipway(folder, MCP_WORKERS="2", **redis) as url:
+        yield url
+
+
+@contextmanager
+def _slipway(folder: Path, **settings: str) -> Iterator[str]:
+    port = _free_port()
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("MCP_", "REDIS_", "MONGODB_"))},
         "MCP_TRANSPORT": "http",
         "MCP_HOST": "127.0.0.1",
         "MCP_PORT": str(port),
         "MCP_TOOLSETS": "conformance",
+        **settings,
     }
+    with _running([sys.executable, "-m", "app.cli"], folder / "slipway.log", port, environment):
+        yield f"http://127.0.0.1:{port}/mcp"
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+@contextmanager
+def _running(command: list[str], log: Path, port: int, environment: dict[str, str] | None = None) -> Iterator[None]:
+    """A process, from when it listens on the port."""
     with log.open("w") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli"], env=environment, stdout=out, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
     try:
         _await_port(port, process, log)
-        yield f"http://127.0.0.1:{port}/mcp"
+        yield
     finally:
         process.terminate()
         try:
