@@ -1,6 +1,7 @@
 """The namespace and its guard rails: pod security, quota, default limits."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pulumi
@@ -55,6 +56,8 @@ class NamespaceGuardArgs:
     pod_security_version: str = "latest"
     quota: Quota | None = None
     limits: ContainerLimits | None = None
+    # For controllers that read them from the namespace, such as a service mesh.
+    annotations: Mapping[str, str] = field(default_factory=dict[str, str])
     protect: bool = False
 
 
@@ -92,6 +95,7 @@ class NamespaceGuard(Component):
             metadata=ObjectMetaArgs(
                 name=args.namespace,
                 labels={**naming.labels(args.namespace, COMPONENT), **_pod_security(args)},
+                annotations=dict(args.annotations) or None,
             ),
             # Deleting a namespace deletes every volume claim in it.
             opts=self.stateful_options(protect=args.protect),
