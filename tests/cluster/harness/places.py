@@ -1,0 +1,12 @@
+"""Where the harness keeps things: what is built once outlives a run, everything else goes with it."""
+
+import os
+from pathlib import Path
+
+HERE = Path(__file__).parent
+TOOLCHAIN = HERE.parent / "toolchain"
+REPOSITORY = HERE.parents[2]
+CACHE = Path(os.environ.get("SLIPWAY_TEST_CACHE") or Path.home() / ".cache" / "slipway-tests")
+# One node a machine: its addresses, interfaces and mounts exist once.
+RUN = Path("/run/slipway-test-node")
+KUBECONFIG = RUN / "kubeconfig"
