@@ -59,7 +59,7 @@ class MongodbConfig(Model):
     replica_set: ReplicaSetConfig | None = None
     """Run as a replica set; a single member when absent."""
     init_scripts: str | None = None
-    """Directory with more `.js` and `.sh` files to run once on an empty database, after ours; relative to the project."""
+    """Directory in the project with `.js` and `.sh` files that run once on an empty database, after its users are made."""
     database: Identifier = "slipway"
     """Database that the app uses."""
     username: Identifier = "slipway"
