@@ -59,7 +59,7 @@ class MongodbConfig(Model):
     replica_set: ReplicaSetConfig | None = None
     """Run as a replica set; a single member when absent."""
     init_scripts: str | None = None
-    """Directory in the project with `.js` and `.sh` files that run once on an empty database, after its users are made."""
+    """Directory in the project with `.js` and `.sh` files that run once on an empty database, after its users exist."""
     database: Identifier = "slipway"
     """Database that the app uses."""
     username: Identifier = "slipway"
