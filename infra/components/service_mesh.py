@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import pulumi
 from pulumi_kubernetes.apiextensions import CustomResource
@@ -11,14 +11,14 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra import naming
 from infra.component import Component
-from infra.ports import SERVICE, Port
+from infra.ports import AGENT, SERVICE
 
 ServiceMeshKind = Literal["istio", "linkerd"]
-COMPONENT = "service-mesh"
 CAPABILITY_HEADER = "x-mcp-capability"
-ISTIO_NETWORKING = "networking.istio.io/v1beta1"
-ISTIO_SECURITY = "security.istio.io/v1beta1"
-LINKERD = "linkerd.io/v1alpha2"
+_COMPONENT = "service-mesh"
+_ISTIO_ROUTING = "networking.istio.io/v1"
+_ISTIO_SECURITY = "security.istio.io/v1"
+_LINKERD_PROFILE = "linkerd.io/v1alpha2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +49,7 @@ class ServiceMeshArgs:
     capabilities: Mapping[str, str] = field(default_factory=dict[str, str])
     # The host that such calls are sent to.
     agents_host: str = "mcp-agents"
-    service_port: Port = SERVICE
-    # Istio refuses what is not encrypted by an object here; Linkerd by an annotation of the namespace.
+    # Refuse what the mesh has not encrypted (Istio; Linkerd takes it as an annotation of the namespace).
     strict_mtls: bool = True
     timeout: str = "30s"
     retry_budget: RetryBudget = field(default_factory=RetryBudget)
@@ -60,73 +59,83 @@ class ServiceMeshArgs:
 class ServiceMesh(Component):
     """Owns the mesh's objects for the platform's Services. It never installs a mesh."""
 
+    agents_url: pulumi.Output[str] | None
+    """Where a call with the header goes, whichever agent answers it; None where nothing routes by capability."""
+
     def __init__(self, name: str, args: ServiceMeshArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("service_mesh", "ServiceMesh", name, opts)
+        self.agents_url = None
         if args.kind == "istio":
             self._istio(args)
         else:
             self._linkerd(args)
-        self.finish({"kind": args.kind, "services": list(args.services)})
+        self.finish({"agents_url": self.agents_url})
 
     def _istio(self, args: ServiceMeshArgs) -> None:
         if args.strict_mtls:
-            self._object(
-                args,
-                ISTIO_SECURITY,
-                "PeerAuthentication",
-                naming.child(self.name, "strict"),
-                {"mtls": {"mode": "STRICT"}},
-            )
+            # Without a selector it holds for every workload of the namespace.
+            self._object(args, "PeerAuthentication", _ISTIO_SECURITY, "mtls", {"mtls": {"mode": "STRICT"}})
         for service in args.services:
-            self._object(args, ISTIO_NETWORKING, "DestinationRule", service, _destination_rule(service, args))
+            self._object(
+                args, "DestinationRule", _ISTIO_ROUTING, service, _destination_rule(service, args.outlier_detection)
+            )
         if args.capabilities:
-            self._agents_host(args)
-            self._object(args, ISTIO_NETWORKING, "VirtualService", args.agents_host, _capability_routes(args))
+            self._agents_service(args)
+            self._object(args, "VirtualService", _ISTIO_ROUTING, args.agents_host, _capability_routes(args))
+            self.agents_url = pulumi.Output.from_input(args.namespace).apply(
+                lambda namespace: f"http://{naming.service_host(args.agents_host, namespace)}/mcp"
+            )
 
     def _linkerd(self, args: ServiceMeshArgs) -> None:
-        """A profile must be called after the full DNS name of its Service, which the namespace is part of."""
         for service in args.services:
             host = pulumi.Output.from_input(args.namespace).apply(
                 lambda namespace, service=service: naming.service_host(service, namespace)
             )
-            self._object(args, LINKERD, "ServiceProfile", service, _service_profile(args), object_name=host)
+            # A profile applies to the Service whose full DNS name is its own name.
+            self._object(args, "ServiceProfile", _LINKERD_PROFILE, service, _service_profile(args), object_name=host)
 
-    def _agents_host(self, args: ServiceMeshArgs) -> None:
-        """The name in the cluster's DNS that callers use; the mesh decides by the header which agent answers."""
+    def _agents_service(self, args: ServiceMeshArgs) -> None:
+        """The host that callers name. It finds every agent; the mesh then chooses by the header."""
         Service(
-            naming.child(self.name, args.agents_host),
+            naming.child(self.name, "agents-service"),
             metadata=ObjectMetaArgs(
-                name=args.agents_host, namespace=args.namespace, labels=naming.labels(self.name, COMPONENT)
+                name=args.agents_host, namespace=args.namespace, labels=naming.labels(args.agents_host, _COMPONENT)
             ),
-            # No selector: nothing answers under this name but by a route of the mesh.
-            spec=ServiceSpecArgs(ports=[ServicePortArgs(name=args.service_port.name, port=args.service_port.number)]),
+            spec=ServiceSpecArgs(
+                selector={"app.kubernetes.io/component": "agent", "app.kubernetes.io/part-of": naming.PART_OF},
+                ports=[ServicePortArgs(name=AGENT.name, port=SERVICE.number, target_port=AGENT.name)],
+            ),
             opts=self.child_options(),
         )
+
+    def _named(self, part: str) -> str:
+        return naming.child(self.name, part)
 
     def _object(
         self,
         args: ServiceMeshArgs,
-        api_version: str,
         kind: str,
-        name: str,
-        spec: Mapping[str, object],
+        api_version: str,
+        part: str,
+        spec: dict[str, Any],
         *,
         object_name: pulumi.Input[str] | None = None,
     ) -> None:
         CustomResource(
-            naming.child(self.name, kind.lower(), name),
+            naming.child(self.name, kind.lower(), part),
             api_version=api_version,
             kind=kind,
             metadata=ObjectMetaArgs(
-                name=object_name or name, namespace=args.namespace, labels=naming.labels(self.name, COMPONENT)
+                name=self._named(part) if object_name is None else object_name,
+                namespace=args.namespace,
+                labels=naming.labels(self.name, _COMPONENT),
             ),
-            spec=dict(spec),
+            spec=spec,
             opts=self.child_options(),
         )
 
 
-def _destination_rule(service: str, args: ServiceMeshArgs) -> dict[str, object]:
-    outliers = args.outlier_detection
+def _destination_rule(service: str, outliers: OutlierDetection) -> dict[str, Any]:
     return {
         "host": service,
         "trafficPolicy": {
@@ -135,29 +144,32 @@ def _destination_rule(service: str, args: ServiceMeshArgs) -> dict[str, object]:
                 "consecutive5xxErrors": outliers.consecutive_errors,
                 "interval": outliers.interval,
                 "baseEjectionTime": outliers.ejection_time,
-                # With every pod set aside there would be nobody left to ask.
+                # The last pods are kept: a failing answer is better than none.
                 "maxEjectionPercent": 50,
             },
         },
     }
 
 
-def _capability_routes(args: ServiceMeshArgs) -> dict[str, object]:
+def _capability_routes(args: ServiceMeshArgs) -> dict[str, Any]:
+    """One route a capability. A call for one that nobody has is answered 404 by the mesh."""
     return {
         "hosts": [args.agents_host],
         "http": [
             {
                 "name": capability,
                 "match": [{"headers": {CAPABILITY_HEADER: {"exact": capability}}}],
-                "route": [{"destination": {"host": service, "port": {"number": args.service_port.number}}}],
+                "route": [{"destination": {"host": service, "port": {"number": SERVICE.number}}}],
                 "timeout": args.timeout,
+                # Only what never reached the agent is sent again: a tool may have done its work.
+                "retries": {"attempts": 2, "perTryTimeout": args.timeout, "retryOn": "connect-failure,refused-stream"},
             }
             for capability, service in sorted(args.capabilities.items())
         ],
     }
 
 
-def _service_profile(args: ServiceMeshArgs) -> dict[str, object]:
+def _service_profile(args: ServiceMeshArgs) -> dict[str, Any]:
     budget = args.retry_budget
     return {
         "routes": [
@@ -165,16 +177,13 @@ def _service_profile(args: ServiceMeshArgs) -> dict[str, object]:
                 "name": "mcp-call",
                 "condition": {"method": "POST", "pathRegex": "/mcp"},
                 "timeout": args.timeout,
-                # A tool call may have happened although its answer was lost: only its caller may try it again.
-                "isRetryable": False,
             },
+            # Reading what an agent offers changes nothing, so it may be asked again.
             {
-                "name": "mcp-stream",
-                "condition": {"method": "GET", "pathRegex": "/(mcp|sse|events)"},
-                # A stream lives for as long as its client does.
-                "timeout": "0s",
+                "name": "health",
+                "condition": {"method": "GET", "pathRegex": "/(health|livez|ready)"},
+                "isRetryable": True,
             },
-            {"name": "discovery", "condition": {"method": "GET", "pathRegex": "/.*"}, "isRetryable": True},
         ],
         "retryBudget": {
             "retryRatio": budget.retry_ratio,
