@@ -34,10 +34,11 @@ def run(
             toolsets=toolsets,
             workers=1,
             log_format="text",
-            log_level="warning" if "MCP_LOG_LEVEL" not in os.environ else None,
         )
     except SettingsError as error:
         raise typer.Exit(complain(error.problems)) from None
+    if "log_level" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"log_level": "warning"})
     try:
         from app.server import BindError, port_of
     except ModuleNotFoundError as error:

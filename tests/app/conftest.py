@@ -1,18 +1,26 @@
-"""What the tests of the program share: real Redis servers on free ports."""
+"""What the tests of the program share: real Redis servers, and the program itself, on free ports."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import gc
+import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from app.cli._wiring import build_application
+from app.server import Server, bind, make_server, port_of
+from app.settings import Settings
 
 
 def free_port() -> int:
@@ -122,3 +130,121 @@ def shared_redis(_needs_redis: None, tmp_path_factory: pytest.TempPathFactory) -
     server = RedisServer(tmp_path_factory.mktemp("redis")).start()
     yield server
     server.kill()
+
+
+def clean_environment(**settings: str) -> dict[str, str]:
+    """Our environment without what would configure the program, and with what the test wants."""
+    ours = ("MCP_", "REDIS_", "MONGODB_", "PROMETHEUS_")
+    return {**{name: value for name, value in os.environ.items() if not name.startswith(ours)}, **settings}
+
+
+class Slipway:
+    """One running `slipway`; `lines` are what it logged."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process = process
+        self.log = log
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def lines(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    def await_listening(self) -> None:
+        deadline = time.monotonic() + 20
+        while self.process.poll() is None and time.monotonic() < deadline:
+            for line in self.lines:
+                if line.get("event") == "serving":
+                    self.port = int(str(line["address"]).rpartition(":")[2].partition("/")[0])
+                    # The socket listens before the workers do; an answer is what shows that one serves.
+                    with socket.create_connection(("127.0.0.1", self.port), timeout=20) as probe:
+                        probe.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                        probe.recv(1)
+                    return
+            time.sleep(0.02)
+        raise RuntimeError(f"slipway did not start: {self.log.read_text()[-2000:]}")
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    def wait(self, timeout: float = 30) -> int:
+        return self.process.wait(timeout=timeout)
+
+
+StartSlipway = Callable[..., Slipway]
+
+
+@pytest.fixture
+def start_slipway(tmp_path: Path) -> Iterator[StartSlipway]:
+    """Starts `slipway` over sockets on a free port, with settings as in `MCP_WORKERS="2"`; none outlives the test."""
+    started: list[Slipway] = []
+
+    def start(**settings: str) -> Slipway:
+        log = tmp_path / f"slipway-{len(started)}.log"
+        environment = clean_environment(**{"MCP_TRANSPORT": "http", "MCP_PORT": "0", **settings})
+        with log.open("wb") as out:
+            process = subprocess.Popen([sys.executable, "-m", "app.cli"], env=environment, stdout=out, stderr=out)
+        slipway = Slipway(process, log)
+        started.append(slipway)
+        slipway.await_listening()
+        return slipway
+
+    yield start
+    for slipway in started:
+        if slipway.process.poll() is None:
+            slipway.process.terminate()
+            try:
+                slipway.wait(10)
+            except subprocess.TimeoutExpired:
+                slipway.process.kill()
+                slipway.wait()
+
+
+class Served:
+    """A server that listens on a port of this machine, in the test's own event loop."""
+
+    def __init__(self, server: Server, port: int) -> None:
+        self.server = server
+        self.port = port
+
+    @property
+    def http(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ws(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/mcp"
+
+
+Serve = Callable[..., Awaitable[Served]]
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """Starts the whole application, with settings by their environment names; it is drained when the test ends."""
+    running: list[tuple[Served, asyncio.Task[None]]] = []
+
+    async def start(**settings: object) -> Served:
+        values = {"MCP_TRANSPORT": "http", "MCP_TOOLSETS": "platform,conformance", "MCP_DRAIN_SECONDS": 2, **settings}
+        loaded = Settings(**values)
+        application, lifecycle = build_application(loaded)
+        listener = bind("127.0.0.1", 0)
+        server = make_server(application, loaded, lifecycle)
+        listening = asyncio.Event()
+        server.on_listening = listening.set
+        task = asyncio.create_task(server.run_here(listener))
+        served = Served(server, port_of(listener))
+        running.append((served, task))
+        await asyncio.wait({task, asyncio.ensure_future(listening.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        return served
+
+    yield start
+    for served, task in running:
+        if not served.server.should_exit:
+            served.server.ask_to_exit()
+        await task
+    gc.unfreeze()  # a server of the test's own process need not keep what the test made
