@@ -57,6 +57,7 @@ def tls_args(
         else AcmeArgs(
             email=config.email,
             directory_url=config.directory_url,
+            ca_bundle=config.ca_bundle,
             solver_class=config.solver_class or exposure.class_name or TABLE[exposure.profile].class_name,
             solver_gateway=None if config.solver_class else _gateway(exposure),
         ),
@@ -73,8 +74,6 @@ def exposure_args(
     routes: tuple[Route, ...],
     tls_secret: pulumi.Input[str] | None,
 ) -> ExposureArgs:
-    """A figure that the stack file does not name is a default, which a profile may be unable to keep."""
-    asked = config.model_fields_set
     rate = config.rate_limit
     return ExposureArgs(
         namespace=namespace,
@@ -83,19 +82,20 @@ def exposure_args(
         host=config.host,
         class_name=config.class_name,
         tls_secret=tls_secret,
-        timeout_seconds=config.timeout_seconds if "timeout_seconds" in asked else None,
-        idle_timeout_seconds=config.idle_timeout_seconds if "idle_timeout_seconds" in asked else None,
-        affinity_seconds=config.affinity_seconds if "affinity_seconds" in asked else None,
-        body_size=config.body_size if "body_size" in asked else None,
+        timeout_seconds=config.timeout_seconds,
+        idle_timeout_seconds=config.idle_timeout_seconds,
+        affinity_seconds=config.affinity_seconds,
+        body_size=config.body_size,
         rate_limit=None
         if rate is None
         else RateLimit(
             requests_per_second=rate.requests_per_second,
-            burst=rate.burst if "burst" in rate.model_fields_set else None,
+            burst=rate.burst,
         ),
         allow_from=config.allow_from,
         gateway=_gateway(config),
         certificate_arn=config.certificate_arn,
+        wait_for_address=config.wait_for_address,
     )
 
 

@@ -25,6 +25,7 @@ def observability_args(platform: "Platform", config: StackConfig) -> Observabili
         service_monitors=wanted.service_monitor,
         rules=wanted.rules,
         dashboards=wanted.dashboards,
+        prometheus_labels=wanted.prometheus_labels,
         watched=Watched(
             workloads=tuple(target.name for target in targets),
             autoscalers=tuple(scaled),

@@ -110,6 +110,7 @@ def gateway_args(config: GatewayConfig, around: Surroundings, secrets: Secrets) 
         allow=config.allow,
         block=config.block,
         drain_seconds=config.drain_seconds,
+        request_budget_seconds=config.request_budget_seconds,
         environment=observed(around.observability),
         redis_url=around.redis_url,
         mongodb_uri=around.mongodb_uri,

@@ -33,6 +33,7 @@ def redis_args(
         authentication=mode != "none",
         password=secrets.get("redisPassword") if mode == "config" else None,
         client_access=config.client_access,
+        proxy_image=config.proxy_image or images.HAPROXY,
         backup=backup(config.backup),
         resources=resources(config.resources),
         protect=protect,
