@@ -23,10 +23,6 @@ def program():
     set_all_config({}, [])
 
 
-def resolved(stack):
-    return stack.result
-
-
 def test_a_program_reads_its_own_keys_and_leaves_the_others(program):
     program({"slipway:environment": "dev", "slipway:servers": {"web": {"replicas": 2}}, "kubernetes:context": "kind"})
     config = StackConfig.load()
@@ -128,3 +124,13 @@ def test_a_parsed_configuration_cannot_be_changed():
         config.environment = "prod"
     with pytest.raises(ValueError, match="frozen"):
         config.servers["web"].replicas = 7
+
+
+def test_a_configuration_that_the_host_hands_over_by_environment_is_read_alike(program, monkeypatch):
+    program({})
+    values = {"slipway:environment": "dev", "slipway:servers": '{"web": {}}', "slipway:bearerTokens": SECRET}
+    monkeypatch.setenv("PULUMI_CONFIG", json.dumps(values))
+    monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(["slipway:bearerTokens"]))
+    config = StackConfig.load()
+    assert set(config.servers) == {"web"}
+    assert config.secrets.names == {"bearerTokens"}
