@@ -19,6 +19,7 @@ from app.lifecycle import Lifecycle
 from app.process import end_now, loop_factory, raise_file_limit
 from app.security.connection import ConnectionLimits, ConnectionWatch, GuardedConnection
 from app.settings import Settings
+from app.transports.websocket_protocol import WebSocketProtocol
 
 logger = logging.getLogger("slipway.server")
 
@@ -145,7 +146,7 @@ def make_server(application: ASGIApp, settings: Settings, lifecycle: Lifecycle) 
     config = uvicorn.Config(
         cast("Any", application),
         http=cast("type[asyncio.Protocol]", partial(GuardedConnection, limits, watch)),
-        ws="websockets-sansio",
+        ws=WebSocketProtocol,
         ws_per_message_deflate=False,
         ws_max_size=settings.max_body_bytes,
         lifespan="on",

@@ -100,6 +100,7 @@ def build_application(settings: Settings, *, shared_metrics: str | None = None) 
     from app.transports.http import StreamableHttp
     from app.transports.messages import BareMessages
     from app.transports.sse import SseTransport
+    from app.transports.websocket import WebSocketTransport
 
     core = build_core(settings, shared_metrics=shared_metrics)
     store = build_store(settings)
@@ -111,6 +112,7 @@ def build_application(settings: Settings, *, shared_metrics: str | None = None) 
     body = settings.max_body_bytes
     streamable = StreamableHttp(core.dispatcher, store, board, max_body_bytes=body)
     sse = SseTransport(core.dispatcher, store, board, max_body_bytes=body)
+    websocket = WebSocketTransport(core.dispatcher, store, board)
     bare = BareMessages(core.dispatcher, max_body_bytes=body, with_session=sse)
     probes = Probes(
         service=settings.service_name,
@@ -121,13 +123,14 @@ def build_application(settings: Settings, *, shared_metrics: str | None = None) 
     ).routes()
 
     async def end_listening() -> None:
+        core.metrics.draining.set(1)
         core.dispatcher.close_listeners()
 
-    for step in (streamable.drain, sse.drain, end_listening):
+    for step in (end_listening, streamable.drain, sse.drain, websocket.drain):
         lifecycle.before_exit(step)
     application = Application(
         http={"/mcp": streamable, "/sse": sse, "/messages": bare, **probes},
-        websocket={},
+        websocket={"/mcp": websocket},
         public=frozenset({"/", "/page/page.css", "/page/page.js", *probes}),
         site=LazyApp(lambda: _site(settings, core.registry, wants_token=guard.wants_token)),
         guard=guard,
