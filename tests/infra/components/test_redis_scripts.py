@@ -1,5 +1,6 @@
 """The scripts that Redis pods run, run for real: redis-server and redis-cli on loopback, one directory a pod."""
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -9,21 +10,31 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+from app.sessions.redis_address import RedisAddress
+from app.sessions.redis_client import RedisClient
+from app.sessions.store import StoreUnavailable
 from infra.components._files import FILES
+from infra.components.redis._nodes import Nodes
+from infra.components.redis._proxy import configuration
 
 SCRIPTS = FILES / "redis"
 PASSWORD = 'p"w\\d $1 %s'  # what a shell, a configuration file or a format string could trip over
 PATIENCE = 60.0
 
 
+def need(program: str) -> None:
+    if shutil.which(program) is None:
+        remedy = f"{program} is not installed: on Debian, apt-get install {program}"
+        pytest.fail(remedy) if os.environ.get("CI") == "true" else pytest.skip(remedy)
+
+
 @pytest.fixture(autouse=True)
 def _redis_is_installed() -> None:
-    if shutil.which("redis-server") is None:
-        remedy = "redis-server is not installed: on Debian, apt-get install redis-server"
-        pytest.fail(remedy) if os.environ.get("CI") == "true" else pytest.skip(remedy)
+    need("redis-server")
 
 
 def free_ports(count: int) -> list[int]:
@@ -231,6 +242,67 @@ def test_a_replica_that_stops_hands_over_nothing(trio):
     replica = trio.redis[2]
     assert trio.run("hand-over.sh", replica).returncode == 0
     assert trio.master() == trio.redis[0]
+
+
+async def test_the_app_follows_the_master_through_its_one_url(trio):
+    login = quote(PASSWORD, safe="")
+    url = f"redis+sentinel://:{login}@{','.join(trio.sentinels)}/slipway/0?sentinel_password={login}"
+    client = RedisClient(RedisAddress.parse(url), timeout=5.0)
+    try:
+        assert await client.execute("SET", "session", "alive")
+        old = trio.master()
+        assert trio.ask(old, "WAIT", "2", "5000") == "2"
+        trio.stop(old)
+        eventually(trio.master, "the failover")
+        eventually(
+            lambda: (
+                trio.ask(trio.sentinels[0], "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "slipway").replace("\n", ":") != old
+            ),
+            "news of it",
+        )
+        assert await read(client, "session") == b"alive"
+    finally:
+        await client.close()
+
+
+async def read(client: RedisClient, key: str) -> bytes:
+    """Read, as an app does that tries again after it was told that Redis is away."""
+    for _ in range(200):
+        try:
+            return await client.execute("GET", key)
+        except StoreUnavailable:
+            await asyncio.sleep(0.1)
+    raise AssertionError("Redis never came back")
+
+
+@pytest.fixture
+def proxy(trio: Cluster, tmp_path: Path) -> Iterator[str]:
+    """The proxy before the trio, as its pod runs it; gives its address."""
+    need("haproxy")
+    [port, health] = free_ports(2)
+    config = tmp_path / "haproxy.cfg"
+    config.write_text(configuration(Nodes(redis=tuple(trio.redis)), authenticated=True))
+    environment = {
+        "PATH": os.environ["PATH"],
+        "REDIS_PASSWORD": PASSWORD,
+        "REDIS_PORT": str(port),
+        "HEALTH_PORT": str(health),
+    }
+    with (tmp_path / "haproxy.log").open("wb") as log:
+        process = subprocess.Popen(["haproxy", "-W", "-db", "-f", str(config)], env=environment, stdout=log, stderr=log)
+    eventually(lambda: trio.ask(f"localhost:{port}", "PING") == "PONG", "an answer through the proxy")
+    yield f"localhost:{port}"
+    process.terminate()
+    process.wait(PATIENCE)
+
+
+def test_the_proxy_leads_to_the_master_and_follows_a_failover(trio, proxy):
+    assert trio.ask(proxy, "SET", "session", "alive") == "OK"
+    assert trio.ask(trio.redis[0], "WAIT", "2", "5000") == "2"
+    trio.stop(trio.redis[0])
+    eventually(trio.master, "the failover")
+    eventually(lambda: trio.ask(proxy, "SET", "after", "failover") == "OK", "writing through the proxy again")
+    assert trio.ask(proxy, "GET", "session") == "alive"
 
 
 def test_sentinels_keep_their_identity_over_a_restart(trio):
