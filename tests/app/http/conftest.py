@@ -41,7 +41,7 @@ class Gates:
     calls: int = 0
 
 
-def make_registry(gates: Gates) -> ToolsetRegistry:
+def make_registry(gates: Gates) -> ToolsetRegistry:  # noqa: C901
     """The tools of the tests."""
 
     @tool
