@@ -61,7 +61,7 @@ class ImageConfig(Model):
     strategy: Literal["published", "build", "auto"] = "auto"
     """`published` takes `ref`; `build` builds the Dockerfile; `auto` takes the published, the local, or builds."""
     repository: Repository = "slipway"
-    """Where a built image is pushed, without tag, e.g. `ghcr.io/acme/slipway`."""
+    """Where a built image is pushed, without tag, e.g. `registry.acme.io/acme/slipway`."""
     ref: Image | None = None
     """The published image. Outside dev it carries a digest: `repo/name@sha256:…`."""
     base_image: Image | None = None

@@ -123,7 +123,7 @@ Cidr = Annotated[str, BeforeValidator(_cidr)]
 Cron = Annotated[str, BeforeValidator(_cron)]
 Image = Annotated[str, Shape(_IMAGE_PATTERN, "an image such as repo/name:tag or repo/name@sha256:<64 hex digits>", 512)]
 Repository = Annotated[
-    str, Shape(_REPOSITORY_PATTERN, "a repository without tag or digest, such as ghcr.io/acme/slipway")
+    str, Shape(_REPOSITORY_PATTERN, "a repository without tag or digest, such as registry.acme.io/acme/slipway")
 ]
 EnvName = Annotated[str, Shape(_ENV_PATTERN, "letters, digits and '_', not starting with a digit")]
 EnvValue = Annotated[str, BeforeValidator(_plain_as_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]

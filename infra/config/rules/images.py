@@ -18,7 +18,7 @@ _DIGEST = "@sha256:"
 def a_published_image_is_named(config: "StackConfig") -> Iterator[Problem]:
     if config.image.strategy == "published" and config.image.ref is None:
         yield Problem(
-            "image.ref", "missing; image.strategy published needs the image, e.g. ghcr.io/acme/slipway@sha256:…"
+            "image.ref", "missing; image.strategy published needs the image, e.g. registry.acme.io/acme/slipway@sha256:…"
         )
 
 

@@ -16,7 +16,7 @@ NOW = datetime(2026, 11, 21, 13, 5, 9, tzinfo=UTC)
 @pytest.fixture
 def image(run):
     def image(strategy, *, published=None, local=None, **extra):
-        args = AppImageArgs(**{"strategy": strategy, "repository": "ghcr.io/acme/slipway", **extra})
+        args = AppImageArgs(**{"strategy": strategy, "repository": "registry.acme.io/acme/slipway", **extra})
         outputs = {GET_REGISTRY_IMAGE: {"sha256Digest": published}} if published else {}
         return run(lambda: AppImage("app", args, find_local=lambda ref: local), outputs=outputs)
 
@@ -47,21 +47,21 @@ def git(tmp_path):
 
 
 def test_a_published_image_with_a_digest_is_taken_as_it_is(image):
-    stack = image("published", ref=f"ghcr.io/acme/slipway@{DIGEST}")
+    stack = image("published", ref=f"registry.acme.io/acme/slipway@{DIGEST}")
     assert [resource.kind for resource in stack.registered] == ["AppImage"]
-    assert outputs_of(stack) == {"ref": f"ghcr.io/acme/slipway@{DIGEST}", "digest": DIGEST}
+    assert outputs_of(stack) == {"ref": f"registry.acme.io/acme/slipway@{DIGEST}", "digest": DIGEST}
 
 
 def test_a_tag_is_resolved_to_its_digest_in_dev(image):
-    stack = image("published", ref="ghcr.io:443/acme/slipway:1.2", resolve_tags=True, published=DIGEST)
-    assert outputs_of(stack)["ref"] == f"ghcr.io:443/acme/slipway@{DIGEST}"
+    stack = image("published", ref="registry.acme.io:443/acme/slipway:1.2", resolve_tags=True, published=DIGEST)
+    assert outputs_of(stack)["ref"] == f"registry.acme.io:443/acme/slipway@{DIGEST}"
 
 
 def test_a_tag_is_refused_outside_dev_with_the_remedy(image):
     with pytest.raises(
         ValueError, match=r"image\.ref: ghcr\.io/acme/slipway:1\.2 can change under its tag; name it by"
     ):
-        image("published", ref="ghcr.io/acme/slipway:1.2")
+        image("published", ref="registry.acme.io/acme/slipway:1.2")
 
 
 def test_a_published_image_must_be_named(image):
@@ -74,11 +74,11 @@ def test_a_build_pushes_the_build_id_and_latest_and_deploys_by_digest(image):
     built = stack.one("Image")
     tag = stack.one("Tag").at("targetImage")
     name = built.at("imageName")
-    assert name.startswith("ghcr.io/acme/slipway:")
+    assert name.startswith("registry.acme.io/acme/slipway:")
     assert outputs_of(stack)["build_id"] == name.rpartition(":")[2]
-    assert tag == stack.one("RegistryImage").at("name") == "ghcr.io/acme/slipway:latest"
+    assert tag == stack.one("RegistryImage").at("name") == "registry.acme.io/acme/slipway:latest"
     assert stack.one("RegistryImage").at("keepRemotely") is True
-    assert outputs_of(stack)["ref"].startswith("ghcr.io/acme/slipway@sha256:")
+    assert outputs_of(stack)["ref"].startswith("registry.acme.io/acme/slipway@sha256:")
     assert outputs_of(stack)["digest"].startswith("sha256:")
 
 
@@ -106,7 +106,7 @@ def test_the_password_of_the_registry_stays_a_secret(run):
     def program():
         args = AppImageArgs(
             strategy="build",
-            repository="ghcr.io/acme/slipway",
+            repository="registry.acme.io/acme/slipway",
             username="robot",
             password=pulumi.Output.secret("hunter2"),
         )
@@ -117,26 +117,26 @@ def test_the_password_of_the_registry_stays_a_secret(run):
     assert password == "hunter2"
     assert type(password).__name__ == "Secret"
     assert type(stack.one("RegistryImage").at("authConfig.password")).__name__ == "Secret"
-    assert stack.one("Image").at("registry.server") == "ghcr.io"
+    assert stack.one("Image").at("registry.server") == "registry.acme.io"
 
 
 def test_auto_takes_the_published_image_first(image):
     stack = image("auto", published=DIGEST, local="sha256:local")
-    assert outputs_of(stack)["ref"] == f"ghcr.io/acme/slipway@{DIGEST}"
+    assert outputs_of(stack)["ref"] == f"registry.acme.io/acme/slipway@{DIGEST}"
     assert not stack.all("Image")
 
 
 def test_auto_takes_the_local_image_when_nothing_is_published(image):
     stack = image("auto", local="sha256:local")
-    assert outputs_of(stack) == {"ref": "ghcr.io/acme/slipway:latest", "digest": "sha256:local"}
+    assert outputs_of(stack) == {"ref": "registry.acme.io/acme/slipway:latest", "digest": "sha256:local"}
 
 
 def test_auto_builds_when_nothing_is_there(image):
-    assert image("auto").one("Image").at("imageName").startswith("ghcr.io/acme/slipway:")
+    assert image("auto").one("Image").at("imageName").startswith("registry.acme.io/acme/slipway:")
 
 
 def test_auto_asks_nobody_about_a_digest(image):
-    stack = image("auto", ref=f"ghcr.io/acme/slipway@{DIGEST}")
+    stack = image("auto", ref=f"registry.acme.io/acme/slipway@{DIGEST}")
     assert outputs_of(stack)["digest"] == DIGEST
 
 
@@ -147,7 +147,7 @@ def test_auto_asks_nobody_about_a_digest(image):
         ("slipway:1.0", "slipway"),
         ("localhost:5000/slipway", "localhost:5000/slipway"),
         ("localhost:5000/slipway:1.0", "localhost:5000/slipway"),
-        (f"ghcr.io/acme/slipway:1.0@{DIGEST}", "ghcr.io/acme/slipway"),
+        (f"registry.acme.io/acme/slipway:1.0@{DIGEST}", "registry.acme.io/acme/slipway"),
     ],
 )
 def test_the_repository_of_a_reference_has_no_tag_and_no_digest(ref, repository):
@@ -159,7 +159,7 @@ def test_the_repository_of_a_reference_has_no_tag_and_no_digest(ref, repository)
     [
         ("slipway", "docker.io"),
         ("acme/slipway", "docker.io"),
-        ("ghcr.io/acme/slipway", "ghcr.io"),
+        ("registry.acme.io/acme/slipway", "registry.acme.io"),
         ("localhost:5000/slipway", "localhost:5000"),
     ],
 )

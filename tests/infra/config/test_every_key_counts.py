@@ -10,7 +10,7 @@ DIGEST = "sha256:" + "ab" * 32
 EVERYTHING = f"""
 environment: dev
 namespace: {{quota: {{pods: 100}}, limits: {{maxCpu: 4}}}}
-image: {{strategy: published, ref: "ghcr.io/acme/slipway@{DIGEST}"}}
+image: {{strategy: published, ref: "registry.acme.io/acme/slipway@{DIGEST}"}}
 servers:
   web: {{autoscaling: {{podMetrics: [{{name: slipway_sessions_open, average: 50}}]}}}}
 redis: {{mode: sentinel, clientAccess: service, backup: {{storage: {{}}}}}}

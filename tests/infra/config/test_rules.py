@@ -9,7 +9,7 @@ from infra.config.secrets import Secrets
 DIGEST = "@sha256:" + "ab" * 32
 PROD = f"""
 environment: prod
-image: {{strategy: published, ref: "ghcr.io/acme/slipway{DIGEST}"}}
+image: {{strategy: published, ref: "registry.acme.io/acme/slipway{DIGEST}"}}
 servers: {{web: {{}}}}
 protect: true
 """
