@@ -59,7 +59,7 @@ def test_a_tag_is_resolved_to_its_digest_in_dev(image):
 
 def test_a_tag_is_refused_outside_dev_with_the_remedy(image):
     with pytest.raises(
-        ValueError, match=r"image\.ref: ghcr\.io/acme/slipway:1\.2 can change under its tag; name it by"
+        ValueError, match=r"image\.ref: registry\.acme\.io/acme/slipway:1\.2 can change under its tag; name it by"
     ):
         image("published", ref="registry.acme.io/acme/slipway:1.2")
 
