@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 from urllib.parse import urlsplit
 
-from app.client._http import BareLink, HttpLink, SseLink
+from app.client._http import BareLink, SseLink
 from app.client._messages import ClientError, JsonObject, Link, RemoteError
+from app.client._streamable import HttpLink
 from app.client._streams import StdioLink, WebSocketLink
+from app.protocol.errors import HEADER_MISMATCH, UNSUPPORTED_PROTOCOL_VERSION
 from app.protocol.params import META_CAPABILITIES, META_CLIENT_INFO, META_VERSION
-from app.protocol.revisions import NEWEST, NEWEST_WITH_HANDSHAKE, REVISIONS, Revision
+from app.protocol.revisions import NEWEST, NEWEST_WITH_HANDSHAKE, REVISIONS, STATELESS_REVISIONS, Revision
 
 TransportName = Literal["stdio", "http", "sse", "websocket", "bare"]
 Watcher = Callable[[str, JsonObject], None]
@@ -105,11 +107,18 @@ class Client:
             tools += page.get("tools", [])
             cursor = page.get("nextCursor")
             if not cursor:
-                return tools
+                return self._link.mirror.learn(tools) if isinstance(self._link, HttpLink) else tools
 
     async def call_tool(self, name: str, arguments: JsonObject) -> JsonObject:
         """The result of one tool call."""
-        return await self.request("tools/call", {"name": name, "arguments": arguments})
+        params = {"name": name, "arguments": arguments}
+        try:
+            return await self.request("tools/call", params)
+        except RemoteError as error:
+            if error.code != HEADER_MISMATCH or not isinstance(self._link, HttpLink):
+                raise
+        await self.list_tools()  # some of its arguments are repeated in headers: the list says which
+        return await self.request("tools/call", params)
 
     def _make_link(self, target: str, headers: Mapping[str, str], timeout: float) -> Link:
         match self.transport:
@@ -134,8 +143,9 @@ class Client:
             return
         try:
             await self._discover(NEWEST)
-        except RemoteError:
-            await self._initialize(NEWEST_WITH_HANDSHAKE)
+        except RemoteError as error:
+            known = _stateless_in(error)
+            await (self._discover(known) if known is not None else self._initialize(NEWEST_WITH_HANDSHAKE))
         except ClientError:
             # A server of the older era may answer what it does not know with anything at all.
             if self.transport != "http":
@@ -204,6 +214,16 @@ class Client:
                 raise ClientError(f"the server asks for {request.get('method')}, which this client does not serve")
             answers[name] = await self._elicit(request.get("params") or {})
         return answers
+
+
+def _stateless_in(error: RemoteError) -> Revision | None:
+    """The newest revision without a handshake that a server which refused ours says it speaks."""
+    data = error.data
+    if error.code != UNSUPPORTED_PROTOCOL_VERSION or not isinstance(data, dict):
+        return None
+    supported: object = cast("JsonObject", data).get("supported")
+    names = cast("list[object]", supported) if isinstance(supported, list) else []
+    return next((r for r in reversed(STATELESS_REVISIONS) if r.name in names), None)
 
 
 def _client_info() -> JsonObject:

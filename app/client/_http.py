@@ -1,84 +1,18 @@
-"""Links over HTTP: Streamable HTTP of both eras, the older HTTP+SSE, and bare JSON-RPC."""
+"""What HTTP links share, and two of them: the older HTTP+SSE, and bare JSON-RPC."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
-from typing import Any, cast
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple, cast
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 
 from app.client._messages import ClientError, Handler, JsonObject, Pending, decode, encode, result_of
 
-_ACCEPT = "application/json, text/event-stream"
-_PLAIN = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
-_NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 _ENDPOINT_PATIENCE = 10.0
-
-
-class HttpLink:
-    """Streamable HTTP: an answer comes as JSON, or at the end of a stream of messages."""
-
-    def __init__(self, url: str, handler: Handler, headers: Mapping[str, str], timeout: float) -> None:
-        self._url = url
-        self._handler = handler
-        self._client = _client(headers, timeout)
-        self._revision: str | None = None
-        self._mirrors = False
-        self._session: str | None = None
-
-    async def open(self) -> None:
-        """Nothing to do: every request stands alone."""
-
-    async def request(self, message: JsonObject) -> JsonObject:
-        async with _sent(self._client, self._url, message, self._headers(message)) as response:
-            self._session = response.headers.get("mcp-session-id", self._session)
-            if response.headers.get("content-type", "").startswith("text/event-stream"):
-                async for event, data in _events(response):
-                    if event == "message" and data and (answer := await self._take(decode(data), message["id"])):
-                        return result_of(answer)
-                raise ClientError("the server ended the stream before it answered")
-            return _result(response, await response.aread())
-
-    async def notify(self, message: JsonObject) -> None:
-        async with _sent(self._client, self._url, message, self._headers(message)) as response:
-            await response.aread()
-
-    def agreed(self, revision: str) -> None:
-        self._revision = revision
-        self._mirrors = revision >= "2026"
-
-    async def close(self) -> None:
-        if self._session is not None:
-            with suppress(httpx.HTTPError):
-                await self._client.delete(self._url, headers=self._headers({}))
-        await self._client.aclose()
-
-    async def _take(self, message: JsonObject, request_id: object) -> JsonObject | None:
-        """The answer if this is it; anything else is handled."""
-        if "method" not in message:
-            return message if message.get("id") == request_id else None
-        answer = await self._handler(message)
-        if answer is not None:
-            await self.notify(answer)
-        return None
-
-    def _headers(self, message: JsonObject) -> dict[str, str]:
-        headers = {"accept": _ACCEPT}
-        if self._revision is not None:
-            headers["mcp-protocol-version"] = self._revision
-        if self._session is not None:
-            headers["mcp-session-id"] = self._session
-        if self._mirrors and isinstance(method := message.get("method"), str):
-            headers["mcp-method"] = method
-            name = message.get("params", {}).get(_NAMED.get(method))
-            if isinstance(name, str):
-                headers["mcp-name"] = _header_value(name)
-        return headers
 
 
 class BareLink:
@@ -86,17 +20,17 @@ class BareLink:
 
     def __init__(self, url: str, headers: Mapping[str, str], timeout: float) -> None:
         self._url = url
-        self._client = _client(headers, timeout)
+        self._client = make_client(headers, timeout)
 
     async def open(self) -> None:
         """Nothing to do: every request stands alone."""
 
     async def request(self, message: JsonObject) -> JsonObject:
-        async with _sent(self._client, self._url, message, {"accept": "application/json"}) as response:
-            return _result(response, await response.aread())
+        async with sent(self._client, self._url, message, {"accept": "application/json"}) as response:
+            return result_in(response, await response.aread())
 
     async def notify(self, message: JsonObject) -> None:
-        async with _sent(self._client, self._url, message, {}) as response:
+        async with sent(self._client, self._url, message, {}) as response:
             await response.aread()
 
     def agreed(self, revision: str) -> None:
@@ -111,7 +45,7 @@ class SseLink:
 
     def __init__(self, url: str, handler: Handler, headers: Mapping[str, str], timeout: float) -> None:
         self._url = url
-        self._client = _client(headers, timeout)
+        self._client = make_client(headers, timeout)
         self._pending = Pending(handler, self.notify)
         self._endpoint: asyncio.Future[str] | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -132,10 +66,10 @@ class SseLink:
     async def notify(self, message: JsonObject) -> None:
         if self._endpoint is None:
             raise ClientError("the stream is not open")
-        async with _sent(self._client, await self._endpoint, message, {}) as response:
+        async with sent(self._client, await self._endpoint, message, {}) as response:
             body = await response.aread()
             if response.status_code >= 400:
-                _result(response, body)
+                result_in(response, body)
 
     def agreed(self, revision: str) -> None:
         """Nothing of it shows on this transport."""
@@ -154,14 +88,14 @@ class SseLink:
             ) as response:
                 if response.status_code != 200:
                     raise ClientError(f"{self._url} answered {response.status_code}: is it an /sse address?")
-                async for event, data in _events(response):
-                    if event == "endpoint":
+                async for event in events(response):
+                    if event.name == "endpoint":
                         if not endpoint.done():
-                            endpoint.set_result(_same_server(self._url, data))
-                    elif data:
-                        self._pending.take(decode(data))
+                            endpoint.set_result(_same_server(self._url, event.data))
+                    elif event.data:
+                        self._pending.take(decode(event.data))
         except httpx.HTTPError as problem:
-            error = ClientError(f"cannot read {self._url}: {_words(problem)}")
+            error = ClientError(f"cannot read {self._url}: {words(problem)}")
         except ClientError as problem:
             error = problem
         finally:
@@ -171,7 +105,7 @@ class SseLink:
 
 
 @asynccontextmanager
-async def _sent(
+async def sent(
     client: httpx.AsyncClient, url: str, message: JsonObject, headers: Mapping[str, str]
 ) -> AsyncGenerator[httpx.Response]:
     """A POST whose answer is read as it comes; connection errors are told as ClientError."""
@@ -182,14 +116,16 @@ async def _sent(
         ) as response:
             yield response
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise ClientError(f"cannot reach {url}: {_words(error)}") from None
+        raise ClientError(f"cannot reach {url}: {words(error)}") from None
 
 
-def _client(headers: Mapping[str, str], timeout: float) -> httpx.AsyncClient:
+def make_client(headers: Mapping[str, str], timeout: float) -> httpx.AsyncClient:
+    """A pool of connections to one server."""
     return httpx.AsyncClient(headers=dict(headers), timeout=httpx.Timeout(timeout, connect=10), trust_env=True)
 
 
-def _result(response: httpx.Response, body: bytes) -> JsonObject:
+def result_in(response: httpx.Response, body: bytes) -> JsonObject:
+    """The result in a whole answer; raises RemoteError or ClientError."""
     status = response.status_code
     if not body:
         raise ClientError(f"the server answered {status} with nothing in it: is this an MCP server's address?")
@@ -204,21 +140,34 @@ def _result(response: httpx.Response, body: bytes) -> JsonObject:
     return result_of(cast("JsonObject", message), http_status=status)
 
 
-async def _events(response: httpx.Response) -> AsyncIterator[tuple[str, str]]:
-    """The server-sent events of a response, as (event, data)."""
-    event, data = "message", list[str]()
+class Event(NamedTuple):
+    """One server-sent event; `id` is the last one that the stream gave."""
+
+    name: str
+    data: str
+    id: str | None
+
+
+async def events(response: httpx.Response, retry: Callable[[float], None] | None = None) -> AsyncIterator[Event]:
+    """The server-sent events of a response; `retry` is told how many seconds to wait before a reconnection."""
+    name, data, event_id, said = "message", list[str](), None, False
     async for line in response.aiter_lines():
         if not line:
-            if data:
-                yield event, "\n".join(data)
-            event, data = "message", []
+            if said:
+                yield Event(name, "\n".join(data), event_id)
+            name, data, said = "message", [], False
             continue
-        name, _, value = line.partition(":")
+        said = True
+        field, _, value = line.partition(":")
         value = value.removeprefix(" ")
-        if name == "event":
-            event = value
-        elif name == "data":
+        if field == "event":
+            name = value
+        elif field == "data":
             data.append(value)
+        elif field == "id":
+            event_id = value
+        elif field == "retry" and retry is not None and value.isdigit():
+            retry(int(value) / 1000)
 
 
 def _same_server(url: str, endpoint: str) -> str:
@@ -229,11 +178,6 @@ def _same_server(url: str, endpoint: str) -> str:
     return whole
 
 
-def _header_value(text: str) -> str:
-    if _PLAIN.fullmatch(text) and not text.startswith("=?base64?"):
-        return text
-    return f"=?base64?{base64.b64encode(text.encode()).decode()}?="
-
-
-def _words(error: Exception) -> str:
+def words(error: Exception) -> str:
+    """What an error says, or at least its kind."""
     return str(error) or type(error).__name__
