@@ -18,9 +18,14 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent / "support"))
+from stream_clients import open_raw, open_socket, open_sse, web
+
 from app.cli._wiring import build_application
 from app.server import Server, bind, make_server, port_of
 from app.settings import Settings
+
+__all__ = ["open_raw", "open_socket", "open_sse", "web"]
 
 
 def free_port() -> int:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
+import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -147,3 +148,131 @@ async def open_raw() -> AsyncIterator[OpenRaw]:
     yield open_one
     for raw in opened:
         raw.writer.transport.abort()
+
+
+class EventStream:
+    """An open stream of server-sent events. Whatever it read, `last_id` is what to come back with."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self.last_id: str | None = None
+        self._lines = response.aiter_lines()
+
+    async def event(self) -> tuple[str, str, str | None]:
+        """The next event: its name, its data and its id. Comments and empty events are passed over."""
+        name, data, event_id = "message", "", None
+        async with asyncio.timeout(15):
+            async for line in self._lines:
+                field, _, value = line.partition(":")
+                value = value.removeprefix(" ")
+                if field == "event":
+                    name = value
+                elif field == "data":
+                    data += value
+                elif field == "id":
+                    event_id = self.last_id = value
+                elif not line and data:
+                    return name, data, event_id
+        raise EOFError("the stream ended")
+
+    async def message(self) -> dict[str, Any]:
+        return json.loads((await self.event())[1])
+
+    async def close(self) -> None:
+        await self.response.aclose()
+
+
+class Web:
+    """An HTTP client of one session, which may speak to any replica."""
+
+    def __init__(self) -> None:
+        self.client = httpx.AsyncClient(timeout=20, limits=httpx.Limits(max_connections=None))
+        self.session_id = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        own = {"Accept": "application/json, text/event-stream"}
+        return {**own, "Mcp-Session-Id": self.session_id} if self.session_id else own
+
+    async def post(self, url: str, **message: Any) -> httpx.Response:
+        return await self.client.post(url, json={"jsonrpc": "2.0", **message}, headers=self.headers)
+
+    async def initialize(self, url: str, **changes: Any) -> None:
+        answer = await self.post(url, id=0, method="initialize", params=INITIALIZE | changes)
+        assert answer.status_code == 200, answer.text
+        self.session_id = answer.headers["mcp-session-id"]
+        assert (await self.post(url, method="notifications/initialized")).status_code == 202
+
+    async def call(self, url: str, request_id: object, tool: str, **arguments: Any) -> httpx.Response:
+        params = {"name": tool, "arguments": arguments, "_meta": {"progressToken": "p"}}
+        return await self.post(url, id=request_id, method="tools/call", params=params)
+
+    async def open(self, method: str, url: str, **options: Any) -> EventStream:
+        """A stream; it is an error when it is none."""
+        options["headers"] = {**self.headers, **options.pop("headers", {})}
+        response = await self.client.send(self.client.build_request(method, url, **options), stream=True)
+        if response.status_code != 200:
+            await response.aread()
+            raise httpx.HTTPStatusError(response.text, request=response.request, response=response)
+        return EventStream(response)
+
+
+@pytest.fixture
+async def web() -> AsyncIterator[Web]:
+    one = Web()
+    yield one
+    await one.client.aclose()
+
+
+class Sse:
+    """A client of HTTP+SSE: one stream, and posts to where it says."""
+
+    def __init__(self, web: Web, base: str) -> None:
+        self.web = web
+        self.base = base
+        self.stream: EventStream | None = None
+        self.endpoint = ""
+
+    async def open(self, base: str | None = None) -> None:
+        last = {"Last-Event-ID": self.stream.last_id} if self.stream is not None and self.stream.last_id else {}
+        self.stream = await self.web.open("GET", f"{base or self.base}/sse", headers=last)
+        name, self.endpoint, _ = await self.stream.event()
+        assert name == "endpoint"
+
+    async def post(self, base: str | None = None, **message: Any) -> None:
+        answer = await self.web.post(f"{base or self.base}{self.endpoint}", **message)
+        assert answer.status_code == 202, answer.text
+
+    async def receive(self) -> dict[str, Any]:
+        assert self.stream is not None
+        return await self.stream.message()
+
+    async def request(self, request_id: object, method: str, params: object = None, base: str | None = None) -> Any:
+        await self.post(base, id=request_id, method=method, **({} if params is None else {"params": params}))
+        return await self.receive()
+
+    async def call(self, request_id: object, tool: str, base: str | None = None, **arguments: Any) -> Any:
+        return await self.request(request_id, "tools/call", {"name": tool, "arguments": arguments}, base)
+
+    async def initialize(self, base: str | None = None) -> dict[str, Any]:
+        answer = await self.request(0, "initialize", INITIALIZE | {"protocolVersion": "2024-11-05"}, base)
+        await self.post(base, method="notifications/initialized")
+        return answer
+
+
+OpenSse = Callable[[str], Awaitable[Sse]]
+
+
+@pytest.fixture
+async def open_sse() -> AsyncIterator[OpenSse]:
+    clients: list[Web] = []
+
+    async def open_one(base: str) -> Sse:
+        clients.append(Web())
+        sse = Sse(clients[-1], base)
+        await sse.open()
+        return sse
+
+    yield open_one
+    for client in clients:
+        await client.client.aclose()
