@@ -1,59 +1,80 @@
-"""Objects for Istio and Linkerd: encryption, deadlines, retries and routing by capability."""
+"""What Istio and Linkerd are told about the platform's Services."""
 
 import pytest
 
-from infra.components.service_mesh import RetryBudget, ServiceMesh, ServiceMeshArgs
+from infra.components.service_mesh import OutlierDetection, RetryBudget, ServiceMesh, ServiceMeshArgs
 
 
 @pytest.fixture
-def mesh(run):
-    """`mesh(kind="istio", …)` → what it registers."""
-    return lambda **given: run(lambda: ServiceMesh("mesh", ServiceMeshArgs(namespace="there", **given)))
+def meshed(run):
+    def made(kind: str, **given):
+        given = {"services": ("hello", "registry"), "capabilities": {"greeting": "hello"}, **given}
+        return run(lambda: ServiceMesh("mesh", ServiceMeshArgs(namespace="agents", kind=kind, **given)))
+
+    return made
 
 
-def test_istio_refuses_what_is_not_encrypted(mesh):
-    assert mesh(kind="istio").one("PeerAuthentication").at("spec") == {"mtls": {"mode": "STRICT"}}
-    assert mesh(kind="istio", strict_mtls=False).all("PeerAuthentication") == []
-
-
-def test_istio_sets_a_pod_aside_after_five_errors_for_thirty_seconds(mesh):
-    rule = mesh(kind="istio", services=("greeter",)).one("DestinationRule")
-    assert rule.at("metadata.name") == "greeter"
-    assert rule.at("spec.host") == "greeter"
-    outliers = rule.at("spec.trafficPolicy.outlierDetection")
-    assert (outliers["consecutive5xxErrors"], outliers["baseEjectionTime"]) == (5, "30s")
-
-
-def test_the_capability_header_chooses_the_agent(mesh):
-    stack = mesh(kind="istio", capabilities={"greeting": "hello-world"})
-    route = stack.one("VirtualService").at("spec.http.0")
+def test_the_header_routes_a_call_to_the_agent_with_the_capability(meshed):
+    routes = meshed("istio").one("VirtualService")
+    assert routes.at("spec.hosts") == ["mcp-agents"]
+    [route] = routes.at("spec.http")
     assert route["match"] == [{"headers": {"x-mcp-capability": {"exact": "greeting"}}}]
-    assert route["route"] == [{"destination": {"host": "hello-world", "port": {"number": 80}}}]
-    assert stack.one("VirtualService").at("spec.hosts") == ["mcp-agents"]
-    assert stack.one("Service").at("metadata.name") == "mcp-agents"
+    assert route["route"] == [{"destination": {"host": "hello", "port": {"number": 80}}}]
+    assert route["timeout"] == "30s"
 
 
-def test_without_capabilities_there_is_nothing_to_route(mesh):
-    stack = mesh(kind="istio", services=("web",))
-    assert stack.all("VirtualService") == []
-    assert stack.all("Service") == []
+def test_a_call_that_may_have_been_served_is_not_sent_again(meshed):
+    [route] = meshed("istio").one("VirtualService").at("spec.http")
+    assert set(route["retries"]["retryOn"].split(",")) == {"connect-failure", "refused-stream"}
 
 
-def test_linkerd_profiles_carry_the_full_name_and_the_retry_budget(mesh):
-    profile = mesh(kind="linkerd", services=("greeter",)).one("ServiceProfile")
-    assert profile.at("metadata.name") == "greeter.there.svc.cluster.local"
-    assert profile.at("spec.retryBudget") == {"retryRatio": 0.2, "minRetriesPerSecond": 10, "ttl": "10s"}
+def test_the_host_that_callers_name_is_there(meshed):
+    stack = meshed("istio")
+    service = stack.one("Service")
+    assert service.object_name == "mcp-agents"
+    assert service.at("spec.selector")["app.kubernetes.io/component"] == "agent"
+    assert stack.outputs(stack.one("ServiceMesh")) == {"agents_url": "http://mcp-agents.agents.svc.cluster.local/mcp"}
 
 
-def test_a_call_has_a_deadline_and_is_never_repeated_by_the_mesh(mesh):
-    budget = RetryBudget(retry_ratio=0.5)
-    profile = mesh(kind="linkerd", services=("greeter",), timeout="45s", retry_budget=budget).one("ServiceProfile")
+def test_without_capabilities_nothing_is_routed_by_them(meshed):
+    stack = meshed("istio", capabilities={})
+    assert not stack.all("VirtualService")
+    assert not stack.all("Service")
+
+
+def test_a_pod_that_fails_five_times_is_set_aside_for_thirty_seconds(meshed):
+    stack = meshed("istio")
+    for service in ("hello", "registry"):
+        rule = stack.one("DestinationRule", f"mesh-destinationrule-{service}")
+        assert rule.at("spec.host") == service
+        outliers = rule.at("spec.trafficPolicy.outlierDetection")
+        assert (outliers["consecutive5xxErrors"], outliers["baseEjectionTime"]) == (5, "30s")
+    other = meshed("istio", outlier_detection=OutlierDetection(consecutive_errors=3, ejection_time="1m"))
+    outliers = other.one("DestinationRule", "mesh-destinationrule-hello").at("spec.trafficPolicy.outlierDetection")
+    assert (outliers["consecutive5xxErrors"], outliers["baseEjectionTime"]) == (3, "1m")
+
+
+def test_plain_text_is_refused_in_the_whole_namespace_unless_told_otherwise(meshed):
+    peers = meshed("istio").one("PeerAuthentication")
+    assert peers.at("spec") == {"mtls": {"mode": "STRICT"}}
+    assert peers.at("metadata.namespace") == "agents"
+    assert not meshed("istio", strict_mtls=False).all("PeerAuthentication")
+
+
+def test_linkerd_gets_the_seeds_timeout_and_retry_budget(meshed):
+    stack = meshed("linkerd")
+    profile = stack.one("ServiceProfile", "mesh-serviceprofile-hello")
+    assert profile.object_name == "hello.agents.svc.cluster.local"
     call = profile.at("spec.routes.0")
-    assert call["condition"] == {"method": "POST", "pathRegex": "/mcp"}
-    assert (call["timeout"], call["isRetryable"]) == ("45s", False)
-    assert profile.at("spec.retryBudget.retryRatio") == 0.5
+    assert call == {"name": "mcp-call", "condition": {"method": "POST", "pathRegex": "/mcp"}, "timeout": "30s"}
+    assert profile.at("spec.retryBudget") == {"retryRatio": 0.2, "minRetriesPerSecond": 10, "ttl": "10s"}
+    other = meshed("linkerd", retry_budget=RetryBudget(retry_ratio=0.1, min_retries_per_second=1, ttl="30s"))
+    found = other.one("ServiceProfile", "mesh-serviceprofile-hello").at("spec.retryBudget")
+    assert found == {"retryRatio": 0.1, "minRetriesPerSecond": 1, "ttl": "30s"}
 
 
-def test_a_stream_has_no_deadline(mesh):
-    routes = mesh(kind="linkerd", services=("web",)).one("ServiceProfile").at("spec.routes")
-    assert [route["timeout"] for route in routes if route["name"] == "mcp-stream"] == ["0s"]
+def test_one_mesh_gets_nothing_of_the_other(meshed):
+    istio = {each.type for each in meshed("istio").registered}
+    linkerd = {each.type for each in meshed("linkerd").registered}
+    assert not [kind for kind in istio if "linkerd" in kind]
+    assert not [kind for kind in linkerd if "istio" in kind]
