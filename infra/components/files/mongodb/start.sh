@@ -7,8 +7,8 @@ options="--dbpath /data/db --bind_ip_all --auth"
 if [ -n "$REPLICA_SET" ]; then
   # mongod refuses a key that its group may read, and the files of a volume are.
   umask 077
-  cat "$KEY_FILE" >/tmp/keyfile
-  options="$options --replSet $REPLICA_SET --keyFile /tmp/keyfile"
+  cat "$KEY_FILE" >"${TMPDIR:-/tmp}/keyfile"
+  options="$options --replSet $REPLICA_SET --keyFile ${TMPDIR:-/tmp}/keyfile"
 fi
 
 if [ "${POD_NAME##*-}" = 0 ]; then
