@@ -1,13 +1,21 @@
-"""Builds the tool chain from Go modules, each version once: the cache is keyed by its go.mod, go.sum and sources."""
+"""Builds the tool chain from Go modules, each version once: the cache is keyed by its go.mod, go.sum and sources.
 
+`python tests/cluster/harness/build.py [tool …]` builds what is missing. A build that was cut short goes on where Go's
+own cache stands; go.sum says what every download must hash to.
+"""
+
+import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,20 +31,13 @@ VERSION_FLAGS = {
 }
 # What `go install` would call something else than people do.
 NAMES = {"etcd": {"server": "etcd"}}
-# In the order in which the node wants them; the slow ones first, so that a failure of the rest is found late but once.
-ALL = (
-    "pulumi-language",
-    "pulumi",
-    "etcd",
-    "kubernetes",
-    "coredns",
-    "metrics-server",
-    "cert-manager",
-    "pebble",
-    "traefik",
-    "ferretdb",
-    "crane",
-)
+# They run on this machine, with its C library; all others go into images that hold nothing but them.
+ON_THIS_MACHINE = frozenset({"pulumi", "pulumi-language", "etcd", "kubernetes", "crane", "helm", "kubeconform", "kwok"})
+# In the order in which the node wants them.
+NODE = ("etcd", "kubernetes", "crane", "coredns", "metrics-server", "cert-manager", "pebble", "traefik", "ferretdb")
+ENGINE = ("pulumi-language", "pulumi")
+ALL = (*NODE, *ENGINE)
+PROGRESS_SECONDS = 30
 
 
 class BuildError(Exception):
@@ -54,10 +55,19 @@ class Tool:
         return TOOLCHAIN / self.name
 
     @property
+    def module(self) -> tuple[str, str]:
+        """The module that the tool is from, and its version."""
+        text = (self.source / "go.mod").read_text(encoding="utf-8")
+        programs = re.findall(r"^(?:tool)?\s+?([\w./-]+/[\w./-]+)$", text, re.MULTILINE)
+        required = re.findall(r"^(?:require)?\s+([\w./-]+/[\w./-]+) (v\S+)( // indirect)?$", text, re.MULTILINE)
+        for path, version, indirect in sorted(required, key=lambda entry: len(entry[0]), reverse=True):
+            if f"{programs[0]}/".startswith(f"{path}/") if programs else not indirect:
+                return path, version
+        raise BuildError(f"{self.source / 'go.mod'} requires no module that has {programs or 'what main.go imports'}")
+
+    @property
     def version(self) -> str:
-        """The version of the first module that its go.mod requires."""
-        lines = (self.source / "go.mod").read_text(encoding="utf-8").splitlines()
-        return next(line.split()[2] for line in lines if line.startswith("require ") and "(" not in line)
+        return self.module[1]
 
     @property
     def folder(self) -> Path:
@@ -68,7 +78,7 @@ class Tool:
 
     @property
     def built(self) -> bool:
-        return (self.folder / "built.json").exists()
+        return self.folder.exists()
 
     def binary(self, name: str) -> Path:
         """A built binary. Raises BuildError for one that is not there."""
@@ -77,55 +87,87 @@ class Tool:
             raise BuildError(f"{self.name} has no binary {name}: run make test-cluster, which builds it")
         return path
 
+    @property
+    def module_folder(self) -> Path:
+        """Where Go keeps the module's own files; they are downloaded again if they are gone."""
+        command = ["go", "mod", "download", "-json", self.module[0]]
+        done = subprocess.run(command, cwd=self.source, env=_environment(), capture_output=True, text=True, timeout=600)
+        if done.returncode:
+            raise BuildError(f"{self.module[0]} cannot be had: {done.stderr.strip()}")
+        return Path(json.loads(done.stdout)["Dir"])
+
     def build(self) -> None:
         """Build into a folder of its own, which counts only once everything is there: a broken build leaves nothing."""
-        if self.built:
-            return
-        part = self.folder.with_suffix(".part")
+        part = self.folder.with_name(f"{self.folder.name}.part")
         shutil.rmtree(part, ignore_errors=True)
         (part / "bin").mkdir(parents=True)
         flags = f"-s -w {VERSION_FLAGS.get(self.name, '')}".format(version=self.version).strip()
-        environment = {**os.environ, "GOBIN": str(part / "bin"), "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
+        environment = _environment(GOBIN=str(part / "bin"))
+        if self.name not in ON_THIS_MACHINE:
+            environment["CGO_ENABLED"] = "0"
         own = (self.source / "main.go").exists()
-        target = ["go", "build", "-ldflags", flags, "-o", str(part / "bin" / self.name), "."]
-        command = target if own else ["go", "install", "-ldflags", flags, "tool"]
-        done = subprocess.run(command, cwd=self.source, env=environment, capture_output=True, text=True)
-        if done.returncode:
-            raise BuildError(f"{self.name} {self.version} was not built:\n" + "\n".join(done.stderr.splitlines()[-20:]))
+        target = ["build", "-o", str(part / "bin" / self.name)] if own else ["install"]
+        _go([*target, "-v", "-ldflags", flags, "." if own else "tool"], self, environment)
         for old, new in NAMES.get(self.name, {}).items():
             (part / "bin" / old).rename(part / "bin" / new)
         if self.name == "pulumi-language":
-            self._add_launchers(part / "bin", environment)
-        (part / "built.json").write_text(json.dumps({"version": self.version}), encoding="utf-8")
-        shutil.rmtree(self.folder, ignore_errors=True)
+            self._add_launchers(part / "bin")
         part.rename(self.folder)
 
-    def _add_launchers(self, folder: Path, environment: dict[str, str]) -> None:
+    def _add_launchers(self, folder: Path) -> None:
         """The Python language host calls scripts that lie beside it in its module, not in the binary."""
-        listed = subprocess.run(
-            ["go", "list", "-m", "-f", "{{.Dir}}", "github.com/pulumi/pulumi/sdk/v3"],
-            cwd=self.source, env=environment, capture_output=True, text=True, check=True,
-        )
-        module = Path(listed.stdout.strip())
-        scripts = [module / "python/cmd/pulumi-language-python-exec", *(module / "python/dist").glob("pulumi-*")]
-        for script in scripts:
+        python = self.module_folder / "python"
+        for script in (python / "cmd/pulumi-language-python-exec", *(python / "dist").glob("pulumi-*")):
             if script.suffix != ".cmd":
                 shutil.copyfile(script, folder / script.name)
                 (folder / script.name).chmod(0o755)
 
 
+def _environment(**more: str) -> dict[str, str]:
+    """Go may not change go.mod or go.sum, and takes no other workspace's word."""
+    return {**os.environ, "GOFLAGS": "-mod=readonly", "GOWORK": "off", **more}
+
+
+def _go(arguments: list[str], tool: Tool, environment: dict[str, str]) -> None:
+    """Run Go, and say now and then how many packages it has compiled."""
+    said: deque[str] = deque(maxlen=20)
+    compiled, spoke = 0, time.monotonic()
+    command = ["nice", "-n", "10", "go", *arguments]
+    with subprocess.Popen(command, cwd=tool.source, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr or ():
+            said.append(line.rstrip())
+            compiled += 1
+            if time.monotonic() - spoke > PROGRESS_SECONDS:
+                spoke = time.monotonic()
+                print(f"{compiled} packages …", end=" ", flush=True)
+    if process.returncode:
+        raise BuildError(f"{tool.name} {tool.version} was not built:\n" + "\n".join(said))
+
+
 def build(names: Iterable[str] = ALL) -> None:
-    """Build what is missing, and say so while it lasts."""
-    missing = [tool for tool in map(Tool, names) if not tool.built]
-    if not missing:
+    """Build what is missing, one tool after the other, and say so while it lasts."""
+    tools = [Tool(name) for name in names]
+    if all(tool.built for tool in tools):
         return
     if shutil.which("go") is None:
-        raise BuildError("Go builds the tool chain of the cluster tests: install Go 1.25 or later")
-    for index, tool in enumerate(missing, start=1):
-        began = time.monotonic()
-        print(f"› build {tool.name} {tool.version} ({index} of {len(missing)}) …", end=" ", flush=True)
-        tool.build()
-        print(f"{time.monotonic() - began:.0f} s", flush=True)
+        raise BuildError("Go builds the tool chain of the cluster tests: install Go 1.24 or later")
+    for index, tool in enumerate(tools, start=1):
+        with _alone(tool):
+            if tool.built:
+                continue
+            began = time.monotonic()
+            print(f"› build {tool.name} {tool.version} ({index} of {len(tools)}) …", end=" ", flush=True)
+            tool.build()
+            print(f"{time.monotonic() - began:.0f} s", flush=True)
+
+
+@contextmanager
+def _alone(tool: Tool) -> Iterator[None]:
+    """Two runs on one machine do not build the same tool: the second waits and finds it there."""
+    tool.folder.parent.mkdir(parents=True, exist_ok=True)
+    with (tool.folder.parent / f"{tool.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 if __name__ == "__main__":

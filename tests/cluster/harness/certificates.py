@@ -31,14 +31,18 @@ class Authority:
     def certificate(self) -> Path:
         return self.folder / "ca.crt"
 
-    def issue(self, name: str, subject: str, groups: Sequence[str] = (), hosts: Sequence[str] = ()) -> tuple[Path, Path]:
+    def issue(
+        self, name: str, subject: str, groups: Sequence[str] = (), hosts: Sequence[str] = ()
+    ) -> tuple[Path, Path]:
         """A certificate for `subject`, good as a client's and, with `hosts`, as a server's."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_name(subject, groups), self._name, key.public_key())
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         if hosts:
-            builder = builder.add_extension(x509.SubjectAlternativeName([_host(host) for host in hosts]), critical=False)
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([_host(host) for host in hosts]), critical=False
+            )
         return self._write(name, builder.sign(self._key, hashes.SHA256()), key)
 
     def service_account_key(self) -> Path:
@@ -53,9 +57,14 @@ class Authority:
         data = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "test", "cluster": {"server": server, "certificate-authority-data": _base64(self.certificate)}}],
+            "clusters": [
+                {"name": "test", "cluster": {"server": server, "certificate-authority-data": _base64(self.certificate)}}
+            ],
             "users": [
-                {"name": subject, "user": {"client-certificate-data": _base64(certificate), "client-key-data": _base64(key)}}
+                {
+                    "name": subject,
+                    "user": {"client-certificate-data": _base64(certificate), "client-key-data": _base64(key)},
+                }
             ],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": subject}}],
             "current-context": "test",

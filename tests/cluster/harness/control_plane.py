@@ -7,13 +7,11 @@ from pathlib import Path
 
 from build import Tool
 from certificates import Authority
+from enclosure import NODE_ADDRESS, POD_RANGE, SERVICE_RANGE, Enclosure
 from process import Process
 
-NODE_ADDRESS = "10.77.0.1"
-SERVICE_RANGE = "10.96.0.0/16"
-POD_RANGE = "10.77.0.0/24"
 API_PORT = 6443
-ETCD_CLIENT, ETCD_PEER = 23790, 23800
+ETCD_CLIENT, ETCD_PEER = "http://127.0.0.1:2379", "http://127.0.0.1:2380"
 KUBERNETES_SERVICE = "10.96.0.1"
 API_URL = f"https://{NODE_ADDRESS}:{API_PORT}"
 
@@ -21,23 +19,22 @@ API_URL = f"https://{NODE_ADDRESS}:{API_PORT}"
 class ControlPlane:
     """What every Kubernetes cluster has, in its smallest form."""
 
-    def __init__(self, run: Path, authority: Authority) -> None:
-        self._run = run
+    def __init__(self, enclosure: Enclosure, authority: Authority) -> None:
+        self._enclosure = enclosure
+        self._run = enclosure.run
         self._authority = authority
         self._kubernetes = Tool("kubernetes")
-        self._etcd = Process("etcd", run)
-        self._api = Process("kube-apiserver", run)
-        self._controllers = Process("kube-controller-manager", run)
-        self._scheduler = Process("kube-scheduler", run)
+        self._etcd = Process("etcd", enclosure)
+        self._api = Process("kube-apiserver", enclosure)
+        self._controllers = Process("kube-controller-manager", enclosure)
+        self._scheduler = Process("kube-scheduler", enclosure)
 
     def start(self) -> None:
         self._start_etcd()
         account_key = self._authority.service_account_key()
         self._start_api(account_key)
         self._start_controllers(account_key)
-        kubeconfig = self._authority.kubeconfig(
-            self._run / "scheduler.kubeconfig", API_URL, "system:kube-scheduler"
-        )
+        kubeconfig = self._authority.kubeconfig(self._run / "scheduler.kubeconfig", API_URL, "system:kube-scheduler")
         self._scheduler.start(
             [
                 self._kubernetes.binary("kube-scheduler"),
@@ -52,21 +49,20 @@ class ControlPlane:
             process.stop()
 
     def _start_etcd(self) -> None:
-        client, peer = f"http://127.0.0.1:{ETCD_CLIENT}", f"http://127.0.0.1:{ETCD_PEER}"
         self._etcd.start(
             [
                 Tool("etcd").binary("etcd"),
-                f"--data-dir={self._run / 'etcd'}",
-                f"--listen-client-urls={client}",
-                f"--advertise-client-urls={client}",
-                f"--listen-peer-urls={peer}",
-                f"--initial-advertise-peer-urls={peer}",
-                f"--initial-cluster=default={peer}",
+                f"--data-dir={self._enclosure.state / 'etcd'}",
+                f"--listen-client-urls={ETCD_CLIENT}",
+                f"--advertise-client-urls={ETCD_CLIENT}",
+                f"--listen-peer-urls={ETCD_PEER}",
+                f"--initial-advertise-peer-urls={ETCD_PEER}",
+                f"--initial-cluster=default={ETCD_PEER}",
                 # A test cluster survives no power cut, and its disk is slow.
                 "--unsafe-no-fsync",
             ]
         )
-        self._etcd.wait(lambda: _answers(f"{client}/health"))
+        self._etcd.wait(lambda: "ready to serve client requests" in self._etcd.tail(200))
 
     def _start_api(self, account_key: Path) -> None:
         hosts = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost", "127.0.0.1")
@@ -77,8 +73,8 @@ class ControlPlane:
         self._api.start(
             [
                 self._kubernetes.binary("kube-apiserver"),
-                f"--etcd-servers=http://127.0.0.1:{ETCD_CLIENT}",
-                f"--bind-address={NODE_ADDRESS}",
+                f"--etcd-servers={ETCD_CLIENT}",
+                "--bind-address=0.0.0.0",
                 f"--advertise-address={NODE_ADDRESS}",
                 f"--secure-port={API_PORT}",
                 f"--client-ca-file={self._authority.certificate}",

@@ -1,40 +1,40 @@
 """The kubelet and kube-proxy: pods on this machine, and the rules that make Services reach them."""
 
-import shutil
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
-
 from build import Tool
 from certificates import Authority
-from control_plane import API_URL, NODE_ADDRESS, POD_RANGE
+from control_plane import API_URL
+from enclosure import NODE_ADDRESS, POD_RANGE, Enclosure
+from places import NAME
 from process import Process
-from runtime import unmount_below
 
-NODE = "slipway-test-node"
 CLUSTER_DNS = "10.96.0.10"
 
 
 class Kubelet:
     """One node, with just what pods need."""
 
-    def __init__(self, run: Path, authority: Authority, socket: Path) -> None:
-        self._run = run
+    def __init__(self, enclosure: Enclosure, authority: Authority, socket: Path) -> None:
+        self._enclosure = enclosure
         self._authority = authority
         self._socket = socket
-        self._root = run / "kubelet"
-        self._process = Process("kubelet", run)
+        self._process = Process("kubelet", enclosure)
 
     def start(self) -> None:
-        certificate, key = self._authority.issue("kubelet", NODE, hosts=(NODE, NODE_ADDRESS))
+        run, state = self._enclosure.run, self._enclosure.state
+        certificate, key = self._authority.issue("kubelet", NAME, hosts=(NAME, NODE_ADDRESS))
         kubeconfig = self._authority.kubeconfig(
-            self._run / "kubelet.kubeconfig", API_URL, f"system:node:{NODE}", ("system:nodes",)
+            run / "kubelet.kubeconfig", API_URL, f"system:node:{NAME}", ("system:nodes",)
         )
+        resolver = run / "resolv.conf"
+        # Nothing outside is asked for names.
+        resolver.write_text("nameserver 127.0.0.1\n", encoding="utf-8")
         config = {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
-            "address": NODE_ADDRESS,
             "authentication": {
                 "anonymous": {"enabled": False},
                 "webhook": {"enabled": True},
@@ -44,63 +44,60 @@ class Kubelet:
             "tlsCertFile": str(certificate),
             "tlsPrivateKeyFile": str(key),
             "cgroupDriver": "cgroupfs",
-            "cgroupRoot": "/",
+            "cgroupRoot": f"/{NAME}",
             "failCgroupV1": False,
             "failSwapOn": False,
             "enforceNodeAllocatable": [],
             "containerRuntimeEndpoint": f"unix://{self._socket}",
             "clusterDNS": [CLUSTER_DNS],
             "clusterDomain": "cluster.local",
-            "resolvConf": str(self._resolver()),
+            "resolvConf": str(resolver),
             "maxPods": 200,
             "serializeImagePulls": False,
-            "healthzPort": 10248,
-            "podLogsDir": str(self._run / "pod-logs"),
+            "podLogsDir": str(state / "pod-logs"),
+            "volumePluginDir": str(state / "volume-plugins"),
             # The machine's disk is shared with caches: its being fuller than usual must not evict a test's pods.
             "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
             "imageGCHighThresholdPercent": 100,
             "imageGCLowThresholdPercent": 99,
-            "volumeStatsAggPeriod": "0s",
+            "syncFrequency": "10s",
+            "nodeStatusUpdateFrequency": "5s",
+            # Probes and restarts of many small pods on two cores.
+            "kubeAPIQPS": 100,
+            "kubeAPIBurst": 200,
         }
-        path = self._run / "kubelet.yaml"
+        path = run / "kubelet.yaml"
         path.write_text(yaml.safe_dump(config), encoding="utf-8")
         self._process.start(
             [
                 Tool("kubernetes").binary("kubelet"),
                 f"--config={path}",
                 f"--kubeconfig={kubeconfig}",
-                f"--root-dir={self._root}",
-                f"--hostname-override={NODE}",
+                f"--root-dir={state / 'kubelet'}",
+                f"--hostname-override={NAME}",
                 f"--node-ip={NODE_ADDRESS}",
             ]
         )
 
+    def wait(self, ready: Callable[[], bool]) -> None:
+        """Wait until the API server says that the node is ready."""
+        self._process.wait(ready, seconds=60)
+
     def stop(self) -> None:
         self._process.stop()
 
-    def clean(self) -> None:
-        """Undo its mounts, once the runtime has ended every container."""
-        unmount_below(self._root)
-        shutil.rmtree(self._root, ignore_errors=True)
-
-    def _resolver(self) -> Path:
-        """Pods ask the cluster's DNS only; nothing outside is asked for names."""
-        path = self._run / "resolv.conf"
-        path.write_text("nameserver 127.0.0.1\n", encoding="utf-8")
-        return path
-
 
 class Proxy:
-    """kube-proxy with iptables; its chains are taken out again at the end."""
+    """kube-proxy with iptables, in the node's own network."""
 
-    def __init__(self, run: Path, authority: Authority) -> None:
-        self._run = run
+    def __init__(self, enclosure: Enclosure, authority: Authority) -> None:
+        self._enclosure = enclosure
         self._authority = authority
-        self._process = Process("kube-proxy", run)
+        self._process = Process("kube-proxy", enclosure)
 
     def start(self) -> None:
         kubeconfig = self._authority.kubeconfig(
-            self._run / "proxy.kubeconfig", API_URL, "system:kube-proxy", ("system:node-proxier",)
+            self._enclosure.run / "proxy.kubeconfig", API_URL, "system:kube-proxy", ("system:node-proxier",)
         )
         self._process.start(
             [
@@ -108,16 +105,15 @@ class Proxy:
                 f"--kubeconfig={kubeconfig}",
                 "--proxy-mode=iptables",
                 f"--cluster-cidr={POD_RANGE}",
-                f"--hostname-override={NODE}",
+                f"--hostname-override={NAME}",
                 "--conntrack-max-per-core=0",
-                "--nodeport-addresses=127.0.0.0/8,10.77.0.1/32",
-                "--metrics-bind-address=127.0.0.1:10249",
-                "--healthz-bind-address=127.0.0.1:10256",
+                "--iptables-min-sync-period=100ms",
             ]
         )
 
+    def wait(self) -> None:
+        """Wait until Services lead somewhere."""
+        self._process.wait(lambda: "KUBE-SERVICES" in self._enclosure.call("iptables-save", "-t", "nat"))
+
     def stop(self) -> None:
         self._process.stop()
-        tool = Tool("kubernetes")
-        if tool.built:
-            subprocess.run([str(tool.binary("kube-proxy")), "--cleanup"], capture_output=True, timeout=60)

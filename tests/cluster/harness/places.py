@@ -7,6 +7,11 @@ HERE = Path(__file__).parent
 TOOLCHAIN = HERE.parent / "toolchain"
 REPOSITORY = HERE.parents[2]
 CACHE = Path(os.environ.get("SLIPWAY_TEST_CACHE") or Path.home() / ".cache" / "slipway-tests")
-# One node a machine: its addresses, interfaces and mounts exist once.
-RUN = Path("/run/slipway-test-node")
+
+# One node a machine: its addresses and its cgroup exist once.
+NAME = "slipway-test-node"
+# Certificates, sockets, logs and the ids of processes.
+RUN = Path("/run") / NAME
+# Images, containers and volumes: too large for a /run that is in memory.
+STATE = Path("/var/lib") / NAME
 KUBECONFIG = RUN / "kubeconfig"

@@ -1,4 +1,4 @@
-"""A program of the node: started with its output in a file, waited for until it answers, stopped by its own id."""
+"""A program of the node: started inside the enclosure with its output in a file, waited for, stopped by its own id."""
 
 import contextlib
 import os
@@ -7,6 +7,8 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+from enclosure import Enclosure
 
 POLL_SECONDS = 0.05
 
@@ -25,25 +27,24 @@ def wait_until(what: str, ready: Callable[[], bool], *, seconds: float, why: Cal
 
 
 class Process:
-    """One child, its log and its id on disk: what a crashed run left can be ended by the next."""
+    """One child and its log. It outlives the harness: what a crashed run left, the enclosure's end ends."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, enclosure: Enclosure) -> None:
         self.name = name
-        self.log = folder / f"{name}.log"
-        self._pid_file = folder / f"{name}.pid"
+        self.log = enclosure.run / f"{name}.log"
+        self._enclosure = enclosure
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self, command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> None:
         with self.log.open("ab") as output:
             self._child = subprocess.Popen(
-                [str(part) for part in command],
+                self._enclosure.inside(command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})},
+                env=plain_environment(environment or {}),
                 start_new_session=True,
             )
-        self._pid_file.write_text(f"{self._child.pid} {_started(self._child.pid)}", encoding="utf-8")
 
     def wait(self, ready: Callable[[], bool], *, seconds: float = 30) -> None:
         """Wait until it answers, or say why it did not."""
@@ -61,43 +62,17 @@ class Process:
         return ""
 
     def stop(self, *, seconds: float = 10) -> None:
-        """End it, politely first. Also ends what an earlier run left under the same name, if it is still that one."""
-        pid = self._living()
-        if pid is not None:
-            _end(pid, seconds, self._child)
-        self._pid_file.unlink(missing_ok=True)
-
-    def _living(self) -> int | None:
-        if self._child is not None:
-            return self._child.pid if self._child.poll() is None else None
-        with contextlib.suppress(OSError, ValueError):
-            pid, started = self._pid_file.read_text(encoding="utf-8").split()
-            if _started(int(pid)) == started:
-                return int(pid)
-        return None
-
-
-def _started(pid: int) -> str:
-    """When a process began, in ticks: with its id, the one sure name of it."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except OSError:
-        return ""
-    state, *fields = text.rpartition(")")[2].split()
-    return "" if state == "Z" else fields[18]
-
-
-def _end(pid: int, seconds: float, child: "subprocess.Popen[bytes] | None") -> None:
-    began = _started(pid)
-
-    def gone() -> bool:
-        if child is not None:
-            child.poll()
-        return _started(pid) != began
-
-    for number, patience in ((signal.SIGTERM, seconds), (signal.SIGKILL, seconds)):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
-        with contextlib.suppress(NotReadyError):
-            wait_until(f"the end of {pid}", gone, seconds=patience)
+        """End it, politely first."""
+        if self._child is None:
             return
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                self._child.send_signal(number)
+                self._child.wait(seconds)
+                return
+
+
+def plain_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What programs of the node see: no proxy, no kubeconfig and no secret of whoever started it."""
+    path = os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+    return {"PATH": f"{path}:/usr/sbin:/sbin", "HOME": "/root", "LANG": "C.UTF-8", **(more or {})}

@@ -1,11 +1,15 @@
 """containerd, with roots of its own: nothing of another containerd on the machine is seen or touched."""
 
-import shutil
+import json
 import subprocess
-from pathlib import Path
 
+from enclosure import NODE_ADDRESS, POD_RANGE, Enclosure
 from process import Process
 
+REGISTRY = f"{NODE_ADDRESS}:5000"
+PAUSE = f"{REGISTRY}/pause:1"
+# Whose images the local registry stands in for, so that a stack's own defaults need no change.
+STOOD_IN_FOR = ("docker.io",)
 CONFIG = """\
 version = 2
 root = "{root}"
@@ -16,6 +20,7 @@ state = "{state}"
   level = "warn"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{pause}"
+  netns_mounts_under_state_dir = true
   # Root of a build machine may lack CAP_SYS_RESOURCE, and no sandbox would start.
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".containerd]
@@ -28,70 +33,63 @@ state = "{state}"
   [plugins."io.containerd.grpc.v1.cri".registry]
     config_path = "{registries}"
 """
-PAUSE = "slipway.test/pause:1"
 
 
 class Runtime:
     """Runs containers for the kubelet."""
 
-    def __init__(self, run: Path, data: Path, cni: Path) -> None:
-        self._run = run
-        self._data = data
-        self._cni = cni
-        self.socket = run / "containerd.sock"
-        self.registries = run / "registries"
-        self._process = Process("containerd", run)
+    def __init__(self, enclosure: Enclosure) -> None:
+        self._enclosure = enclosure
+        self.socket = enclosure.run / "containerd.sock"
+        self._cni = enclosure.run / "cni"
+        self._registries = enclosure.run / "registries"
+        self._process = Process("containerd", enclosure)
 
     def start(self) -> None:
-        # Otherwise network namespaces stay busy in the mount namespace of whoever looks at them.
-        subprocess.run(["mount", "--make-rshared", "/"], check=True)
-        self._data.mkdir(parents=True, exist_ok=True)
-        self.registries.mkdir(exist_ok=True)
-        config = self._run / "containerd.toml"
+        self._write_network()
+        self._write_registries()
+        config = self._enclosure.run / "containerd.toml"
         text = CONFIG.format(
-            root=self._data, state=self._run / "containerd", socket=self.socket, pause=PAUSE,
-            cni=self._cni, registries=self.registries,
+            root=self._enclosure.state / "containerd",
+            state=self._enclosure.run / "containerd",
+            socket=self.socket,
+            pause=PAUSE,
+            cni=self._cni,
+            registries=self._registries,
         )
         config.write_text(text, encoding="utf-8")
         self._process.start(["containerd", "--config", config])
         self._process.wait(lambda: self.socket.exists() and self._ctr("version").returncode == 0)
 
-    def trust(self, registry: str) -> None:
-        """Pull from this registry over plain HTTP."""
-        folder = self.registries / registry
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "hosts.toml").write_text(f'server = "http://{registry}"\n[host."http://{registry}"]\n', encoding="utf-8")
-
-    def load(self, archive: Path) -> None:
-        """Import images from an archive as `docker save` writes it."""
-        done = self._ctr("-n", "k8s.io", "images", "import", str(archive))
-        if done.returncode:
-            raise RuntimeError(f"{archive.name} was not imported: {done.stderr.strip()}")
-
     def stop(self) -> None:
-        if self.socket.exists():
-            self._end_containers()
         self._process.stop()
-        unmount_below(self._run)
-        unmount_below(self._data)
-        shutil.rmtree(self._run / "containerd", ignore_errors=True)
 
-    def _end_containers(self) -> None:
-        """The kubelet is gone: whatever it left running is ended here, by its own id."""
-        for task in self._ctr("-n", "k8s.io", "tasks", "ls", "-q").stdout.split():
-            self._ctr("-n", "k8s.io", "tasks", "kill", "-s", "SIGKILL", task)
-            self._ctr("-n", "k8s.io", "tasks", "rm", "-f", task)
-        for container in self._ctr("-n", "k8s.io", "containers", "ls", "-q").stdout.split():
-            self._ctr("-n", "k8s.io", "containers", "rm", container)
+    def _write_network(self) -> None:
+        """Pods hang on one bridge and are seen under their own addresses; nothing leads them outside."""
+        bridge = {
+            "type": "bridge",
+            "bridge": "pods",
+            "isGateway": True,
+            "hairpinMode": True,
+            "ipam": {
+                "type": "host-local",
+                "dataDir": str(self._enclosure.run / "pod-addresses"),
+                "ranges": [[{"subnet": POD_RANGE}]],
+                "routes": [{"dst": "0.0.0.0/0"}],
+            },
+        }
+        ports = {"type": "portmap", "capabilities": {"portMappings": True}}
+        self._cni.mkdir()
+        config = {"cniVersion": "1.0.0", "name": "slipway-test", "plugins": [bridge, ports]}
+        (self._cni / "10-test.conflist").write_text(json.dumps(config), encoding="utf-8")
+
+    def _write_registries(self) -> None:
+        for name in (REGISTRY, *STOOD_IN_FOR):
+            folder = self._registries / name
+            folder.mkdir(parents=True)
+            server = f'server = "http://{REGISTRY}"\n[host."http://{REGISTRY}"]\n  capabilities = ["pull", "resolve"]\n'
+            (folder / "hosts.toml").write_text(server, encoding="utf-8")
 
     def _ctr(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         command = ["ctr", "--address", str(self.socket), *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=120)
-
-
-def unmount_below(folder: Path) -> None:
-    """Undo every mount under a folder, the deepest first."""
-    with Path("/proc/mounts").open(encoding="utf-8") as mounts:
-        points = [line.split()[1].replace("\\040", " ") for line in mounts]
-    for point in sorted((point for point in points if point.startswith(f"{folder}/")), key=len, reverse=True):
-        subprocess.run(["umount", "-l", point], capture_output=True)

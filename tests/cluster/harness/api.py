@@ -1,0 +1,110 @@
+"""The node's API server, for the harness's own parts: read, apply, patch, follow."""
+
+import base64
+import json
+import ssl
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+Object = dict[str, Any]
+MANAGER = "slipway-test-node"
+# The plurals that no rule makes from the kind.
+IRREGULAR = {"NetworkPolicy": "networkpolicies", "IngressClass": "ingressclasses", "StorageClass": "storageclasses"}
+CLUSTER_WIDE = frozenset(
+    [
+        "APIService",
+        "ClusterIssuer",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "CustomResourceDefinition",
+        "IngressClass",
+        "MutatingWebhookConfiguration",
+        "Namespace",
+        "Node",
+        "PersistentVolume",
+        "StorageClass",
+        "ValidatingWebhookConfiguration",
+    ]
+)
+
+
+class Api:
+    """Speaks as whoever the kubeconfig names."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        config = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
+        # OpenSSL takes a client's certificate from a file only.
+        with tempfile.NamedTemporaryFile() as pair:
+            pair.write(base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
+            pair.flush()
+            context.load_cert_chain(pair.name)
+        self._http = httpx.Client(base_url=cluster["server"], verify=context, timeout=30, trust_env=False)
+
+    def get(self, path: str) -> Object | None:
+        """What is at a path; None where nothing is."""
+        answer = self._http.get(path)
+        return None if answer.status_code == 404 else _checked(answer)
+
+    def items(self, path: str, **query: str) -> list[Object]:
+        return _checked(self._http.get(path, params=query))["items"]
+
+    def apply(self, manifest: Object) -> Object:
+        """Make an object what the manifest says, by server-side apply."""
+        query = {"fieldManager": MANAGER, "force": "true"}
+        headers = {"content-type": "application/apply-patch+yaml"}
+        body = json.dumps(manifest).encode()
+        return _checked(self._http.patch(path_of(manifest), params=query, content=body, headers=headers))
+
+    def merge(self, path: str, change: Mapping[str, Any]) -> Object:
+        headers = {"content-type": "application/merge-patch+json"}
+        return _checked(self._http.patch(path, content=json.dumps(change).encode(), headers=headers))
+
+    def delete(self, path: str) -> None:
+        answer = self._http.delete(path)
+        if answer.status_code != 404:
+            _checked(answer)
+
+    def follow(self, path: str, version: str, seconds: int = 300) -> Iterator[Object]:
+        """What changes after a version, for a while; ends early when the server has forgotten that version."""
+        query = {"watch": "true", "resourceVersion": version, "timeoutSeconds": str(seconds)}
+        with self._http.stream("GET", path, params=query, timeout=httpx.Timeout(30, read=seconds + 30)) as answer:
+            if answer.status_code != 200:
+                return
+            for line in answer.iter_lines():
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    return
+                yield event
+
+    def list(self, path: str) -> Object:
+        """A list with its version, to follow from."""
+        return _checked(self._http.get(path))
+
+    def ready(self) -> bool:
+        try:
+            return self._http.get("/readyz").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+
+def path_of(manifest: Object) -> str:
+    """Where an object is in the API."""
+    kind, meta = manifest["kind"], manifest["metadata"]
+    base = "/api/v1" if manifest["apiVersion"] == "v1" else f"/apis/{manifest['apiVersion']}"
+    space = "" if kind in CLUSTER_WIDE else f"/namespaces/{meta.get('namespace', 'default')}"
+    return f"{base}{space}/{IRREGULAR.get(kind, kind.lower() + 's')}/{meta['name']}"
+
+
+def _checked(answer: httpx.Response) -> Object:
+    if answer.is_error:
+        raise RuntimeError(
+            f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:400]}"
+        )
+    return answer.json()
