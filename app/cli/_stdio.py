@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import signal
 
 from app.cli._wiring import build_core
@@ -16,11 +18,15 @@ def serve_stdio(settings: Settings) -> int:
     with protocol_streams() as (reader, writer), asyncio.Runner(loop_factory=loop_factory()) as runner:
         dispatcher = build_core(settings).dispatcher
         server = StdioServer(dispatcher, reader, writer, max_line=settings.max_body_bytes, drain=settings.drain_seconds)
-        runner.run(_run(server))
+        if runner.run(_run(server)):
+            logging.shutdown()
+            # The thread that reads stdin still waits for the client: an orderly exit would wait with it.
+            os._exit(0)
     return 0
 
 
-async def _run(server: StdioServer) -> None:
+async def _run(server: StdioServer) -> bool:
+    """Whether it was a signal that ended it."""
     loop = asyncio.get_running_loop()
     asked = False
 
@@ -34,3 +40,4 @@ async def _run(server: StdioServer) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ask)
     await server.run()
+    return asked
