@@ -72,11 +72,14 @@ class Connection:
         """Whether something of this client outlives the connection."""
         return self._session is not None
 
-    def attach(self, session: Session, after: int | None) -> None:
+    async def attach(self, session: Session, after: int | None) -> None:
         """Bring what the session's main stream has after that event (None: from now on), and what comes."""
         self._session = session
         self._sent = after
-        self._follower = asyncio.create_task(self._follow(session))
+        following = asyncio.get_running_loop().create_future()
+        self._follower = asyncio.create_task(self._follow(session, following))
+        if after is None:
+            await asyncio.wait({following})
 
     async def take(self, data: bytes) -> None:
         """Take in one text frame."""
@@ -184,7 +187,7 @@ class Connection:
             await self.write(answer)
             return
         await self._calls.store.create(session)
-        self.attach(session, 0)
+        await self.attach(session, 0)
         await put(channel, answer)
 
     async def _answer_alone(self, message: Message) -> None:
@@ -230,11 +233,12 @@ class Connection:
                 self._sent = event.sequence
                 await self.write(event.data)
 
-    async def _follow(self, session: Session) -> None:
+    async def _follow(self, session: Session, following: asyncio.Future[None]) -> None:
         after = None if self._sent is None else f"{MAIN_STREAM}:{self._sent}"
         news = SessionNews(session, self._channel(session))
         try:
             async with self._calls.store.follow_events(session.id, MAIN_STREAM, after=after) as events:
+                following.set_result(None)
                 with self._calls.dispatcher.changes.listen(news):
                     async for event in events:
                         async with self._order:
@@ -249,6 +253,8 @@ class Connection:
             await self.close(NORMAL, "the session ended")
         else:
             await self.close(NORMAL, "the session ended")
+        finally:
+            following.cancel()
 
 
 class _Direct:

@@ -48,7 +48,7 @@ class WebSocketTransport:
         await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": headers})
         connection = Connection(self._calls, connection_id, request.caller, request.trace(), send)
         if session is not None:
-            connection.attach(session, after)
+            await connection.attach(session, after)
         await self._serve(connection, receive)
 
     async def drain(self) -> None:

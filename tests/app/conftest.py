@@ -183,13 +183,12 @@ class Slipway:
 StartSlipway = Callable[..., Slipway]
 
 
-@pytest.fixture
-def start_slipway(tmp_path: Path) -> Iterator[StartSlipway]:
-    """Starts `slipway` over sockets on a free port, with settings as in `MCP_WORKERS="2"`; none outlives the test."""
+@contextlib.contextmanager
+def _starting(folder: Path) -> Iterator[StartSlipway]:
     started: list[Slipway] = []
 
     def start(**settings: str) -> Slipway:
-        log = tmp_path / f"slipway-{len(started)}.log"
+        log = folder / f"slipway-{len(started)}.log"
         environment = clean_environment(**{"MCP_TRANSPORT": "http", "MCP_PORT": "0", **settings})
         with log.open("wb") as out:
             process = subprocess.Popen([sys.executable, "-m", "app.cli"], env=environment, stdout=out, stderr=out)
@@ -207,6 +206,20 @@ def start_slipway(tmp_path: Path) -> Iterator[StartSlipway]:
             except subprocess.TimeoutExpired:
                 slipway.process.kill()
                 slipway.wait()
+
+
+@pytest.fixture
+def start_slipway(tmp_path: Path) -> Iterator[StartSlipway]:
+    """Starts `slipway` over sockets on a free port, with settings as in `MCP_WORKERS="2"`; none outlives the test."""
+    with _starting(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="session")
+def start_shared_slipway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartSlipway]:
+    """The same for a `slipway` that many tests use and none ends."""
+    with _starting(tmp_path_factory.mktemp("slipway")) as start:
+        yield start
 
 
 class Served:
