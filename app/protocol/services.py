@@ -29,20 +29,29 @@ class Services:
     def finish(self, result: Result, revision: Revision) -> Result:
         """The result with what its revision asks of every result, and without what it lacks."""
         if not revision.stateless:
-            if result.result_type is not msgspec.UNSET:
-                return msgspec.structs.replace(result, result_type=msgspec.UNSET)
-            return result
+            return result if result.result_type is msgspec.UNSET else self._unfinished(result)
         result.result_type = "complete"
         if result.meta is msgspec.UNSET:
             result.meta = self.server_meta
         elif isinstance(result.meta, dict):
-            result.meta.setdefault(META_SERVER_INFO, self.server)
+            result.meta = {META_SERVER_INFO: self.server, **result.meta}
         if isinstance(result, CacheableResult):
             if result.ttl_ms is msgspec.UNSET:
                 result.ttl_ms = 0
             if result.cache_scope is msgspec.UNSET:
                 result.cache_scope = "private"
         return result
+
+    def _unfinished(self, result: Result) -> Result:
+        """A copy without what `finish` added: a handler may return the same object to both eras."""
+        plain = msgspec.structs.replace(result, result_type=msgspec.UNSET)
+        if plain.meta is self.server_meta:
+            plain.meta = msgspec.UNSET
+        elif isinstance(plain.meta, dict):
+            plain.meta = {key: value for key, value in plain.meta.items() if key != META_SERVER_INFO}
+        if isinstance(plain, CacheableResult):
+            plain.ttl_ms = plain.cache_scope = msgspec.UNSET
+        return plain
 
 
 def server_meta(server: Implementation) -> Raw:
