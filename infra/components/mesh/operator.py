@@ -9,8 +9,8 @@ from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
 from infra import naming
 from infra.commands import OPERATOR as OPERATOR_COMMAND
-from infra.component import Component, object_name
-from infra.components import _rbac
+from infra.component import Component
+from infra.components import _rbac, _server_services
 from infra.components._program_pod import Program
 from infra.components._rbac import Permission
 from infra.components._workloads import disruption_budget
@@ -60,6 +60,8 @@ class Operator(Component):
     """The labels that find the pods."""
     pods: Pods
     """The pods, which call the Kubernetes API and the registry."""
+    service_name: pulumi.Output[str]
+    """The Service by which its metrics are found."""
     lease: str
     """The name of the lease that the leader holds, in the operator's namespace."""
 
@@ -85,7 +87,10 @@ class Operator(Component):
         )
         self._workload(args, account)
         disruption_budget(self, name, COMPONENT, args.namespace)
-        self.finish({"lease": self.lease, "port": self.port.number})
+        self.service_name = _server_services.cluster_service(
+            self, namespace=args.namespace, component=COMPONENT, port=args.port, affinity_seconds=None
+        )
+        self.finish({"service_name": self.service_name, "lease": self.lease, "port": self.port.number})
 
     def _workload(self, args: OperatorArgs, account: pulumi.Input[str]) -> None:
         program = Program(
@@ -106,7 +111,7 @@ class Operator(Component):
             prometheus=args.prometheus,
             pull_secret=args.pull_secret,
         )
-        deployment = Deployment(
+        Deployment(
             naming.child(self.name, "deployment"),
             metadata=ObjectMetaArgs(
                 name=self.name, namespace=args.namespace, labels=naming.labels(self.name, COMPONENT)
@@ -121,7 +126,6 @@ class Operator(Component):
             ),
             opts=self.child_options(),
         )
-        self.deployment: pulumi.Output[str] = object_name(deployment.metadata)
 
 
 def _lease_permissions(lease: str) -> tuple[Permission, ...]:

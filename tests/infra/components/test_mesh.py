@@ -253,6 +253,12 @@ class TestOperator:
         assert given["MCP_MESH_REGISTRY_URL"] == "http://registry"
         assert given["ARCHON_MCP_IMAGE"] == "slipway@sha256:1"
 
+    def test_its_metrics_are_found_by_a_service(self, operator):
+        stack = operator()
+        service = stack.one("Service")
+        assert service.at("spec.selector") == stack.one("Deployment").at("spec.selector.matchLabels")
+        assert service.at("spec.ports.0.name") == "http"
+
     def test_no_pod_of_the_mesh_but_the_operators_has_a_token(self, operator, agent, registry):
         assert operator().one("Deployment").at(f"{POD}.automountServiceAccountToken") is True
         assert agent().one("Deployment").at(f"{POD}.automountServiceAccountToken") is False
