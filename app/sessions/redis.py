@@ -42,6 +42,7 @@ class RedisStore:
         self.limits = limits or StoreLimits()
         self._client = RedisClient(RedisAddress.parse(url), timeout=timeout)
         self._link = Link(self._client, _INVALIDATIONS, self)
+        self._client.on_failure = self._link.doubt
         self._origin = secrets.token_hex(6)
         self._cache: dict[str, StoredSession] = {}
         self._fetching: dict[str, object] = {}
@@ -62,7 +63,7 @@ class RedisStore:
 
     async def load(self, session_id: str) -> Session | None:
         cached = self._cache.get(session_id)
-        if cached is not None and self._link.up and time.monotonic() < cached.until:
+        if cached is not None and self._link.trusted and time.monotonic() < cached.until:
             return cached
         self._link.start()
         mark = self._fetching[session_id] = object()

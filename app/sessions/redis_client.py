@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from collections.abc import Callable
 from typing import Any
 
 import redis.asyncio as redis_asyncio
@@ -39,6 +40,8 @@ class RedisClient:
     def __init__(self, address: RedisAddress, *, timeout: float = 1.0) -> None:
         self.address = address
         self.timeout = timeout
+        self.on_failure: Callable[[], None] = _ignore
+        """Called when Redis could not be reached."""
         self._resting_until = 0.0
         self._sentinel, self._redis = _connect(address, timeout)
 
@@ -92,7 +95,12 @@ class RedisClient:
             # A deadline that passed or a connection that failed, not an answer that was no.
             if isinstance(error, TimeoutError | OSError) or "Connection" in type(error).__name__:
                 self._resting_until = time.monotonic() + _REST_AFTER_FAILURE
+                self.on_failure()
             raise StoreUnavailable(f"Redis at {self.address} does not serve: {type(error).__name__}") from error
+
+
+def _ignore() -> None:
+    return
 
 
 def _connect(address: RedisAddress, timeout: float) -> tuple[Any, Any]:

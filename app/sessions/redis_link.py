@@ -15,6 +15,7 @@ from app.sessions.tasks import stop
 
 _PING_EVERY = 2.0
 _LOST_AFTER = 5.0
+_DOUBT_EVERY = 0.25
 _FIRST_DELAY, _LONGEST_DELAY = 0.05, 1.0
 _SUBSCRIBE_AT_ONCE = 500
 _BACKLOG = 1_000
@@ -67,8 +68,18 @@ class Link:
         self._waiting: dict[bytes, list[asyncio.Future[None]]] = {}
         self._connection: Any = None
         self._came_up = asyncio.Event()
+        self._doubted = asyncio.Event()
         self._heard_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def trusted(self) -> bool:
+        """Whether everything on the channel that is always listened to has been heard, as far as anyone knows."""
+        return self.up and not self._doubted.is_set()
+
+    def doubt(self) -> None:
+        """A command failed: do not trust the link until Redis has been heard again."""
+        self._doubted.set()
 
     def start(self) -> None:
         """Connect in the background. Does nothing when that was begun before."""
@@ -159,6 +170,7 @@ class Link:
 
     def _hear(self, response: list[Any]) -> None:
         self._heard_at = time.monotonic()
+        self._doubted.clear()
         kind, name, payload = response[0], response[1], response[-1]
         if kind == b"message":
             for listener in tuple(self._listeners.get(name, ())):
@@ -184,10 +196,14 @@ class Link:
 
     async def _keep_alive(self, connection: Any) -> None:
         while True:
-            await asyncio.sleep(_PING_EVERY)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PING_EVERY):
+                    await self._doubted.wait()
             if time.monotonic() - self._heard_at > _LOST_AFTER:
                 raise StoreUnavailable("Redis is silent")
             unwanted, self._unwanted = self._unwanted, set[bytes]()
             if unwanted:
                 await connection.send_command("UNSUBSCRIBE", *unwanted)
             await connection.send_command("PING")
+            if self._doubted.is_set():
+                await asyncio.sleep(_DOUBT_EVERY)

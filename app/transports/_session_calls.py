@@ -31,7 +31,9 @@ logger = logging.getLogger("slipway.transports")
 MOST_RUNNING = 100
 """Calls of one session, or of one connection without a session, that run at the same time."""
 
-_RETRY_DELAYS = (0.25, 0.5, 1.0, 2.0, 4.0)  # an answer is made once: it waits for a store that comes back
+_RETRY_DELAY = 0.25
+PATIENCE = 4.0
+"""Seconds for which an answer waits for a store that is gone, before its client is told to ask again."""
 
 
 class Calls:
@@ -82,14 +84,20 @@ class Calls:
         return answer, True
 
     async def answer(
-        self, message: Message, session: Session, caller: Caller, trace: TraceContext | None, channel: SessionChannel
+        self,
+        message: Message,
+        session: Session,
+        caller: Caller,
+        trace: TraceContext | None,
+        channel: SessionChannel,
+        patience: float = PATIENCE,
     ) -> None:
         """Answer one request of the session, onto the channel. A call that its client cancels gets no answer."""
         call = call_of(message, session, REVISIONS[session.revision], caller, trace, channel)
         try:
             running = self.board.begin(session.id, call.id)
         except ProtocolError as error:
-            await put(channel, encode_error(call.id, error))
+            await put(channel, encode_error(call.id, error), patience)
             return
         try:
             answer = await self.dispatcher.answer(call)
@@ -101,9 +109,11 @@ class Calls:
             return
         except (UnknownSession, LimitExceeded) as error:
             answer = encode_error(call.id, ProtocolError(LIMIT_REACHED, str(error)))
+        except StoreUnavailable as error:
+            answer = unavailable_answer(error, call.id)
         finally:
             self.board.finish(session.id, call.id)
-        await put(channel, answer)
+        await put(channel, answer, patience)
 
     async def take_in(self, message: Message, session: Session) -> None:
         """Take in a notification or a response of the session's client."""
@@ -147,18 +157,23 @@ def call_of(
     )
 
 
-async def put(channel: SessionChannel, answer: bytes) -> None:
-    """Put an answer on its stream, waiting for a store that is gone; a session that ended meanwhile needs none."""
-    for delay in _RETRY_DELAYS:
-        try:
-            with suppress(UnknownSession):
-                await channel.send(answer)
-        except StoreUnavailable:
-            await asyncio.sleep(delay)
-        else:
-            return
+async def put(channel: SessionChannel, answer: bytes, patience: float = PATIENCE) -> None:
+    """Put an answer on its stream, waiting for a store that is gone; a session that ended meanwhile needs none.
+
+    Raises `StoreUnavailable` when patience ends.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience
     with suppress(UnknownSession):
-        await channel.send(answer)
+        while True:
+            try:
+                await channel.send(answer)
+            except StoreUnavailable:
+                if loop.time() > deadline:
+                    raise
+                await asyncio.sleep(_RETRY_DELAY)
+            else:
+                return
 
 
 def messages_of(body: bytes, revision: Revision | None) -> list[Message | InvalidMessage]:

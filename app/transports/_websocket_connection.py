@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -146,7 +148,7 @@ class Connection:
         method = "" if message.method is UNSET else message.method
         try:
             if speaks_stateless(method, None if message.params is UNSET else message.params):
-                self._calls.start(self.id, self._answer_alone(message))
+                self._calls.start(self.id, self._or_tell(self._answer_alone(message), message))
             elif self._session is not None:
                 await self._request_of_session(message, self._session)
             elif method == "initialize":
@@ -168,8 +170,15 @@ class Connection:
         session = await self._load(held)
         if session is None:
             return
-        channel = self._channel(session)
-        self._calls.start(self.id, self._calls.answer(message, session, self._caller, self._trace, channel))
+        answering = self._calls.answer(message, session, self._caller, self._trace, self._channel(session))
+        self._calls.start(self.id, self._or_tell(answering, message))
+
+    async def _or_tell(self, answering: Coroutine[Any, Any, None], message: Message) -> None:
+        """Answer, or tell the client to ask again, beside the log that cannot be reached."""
+        try:
+            await answering
+        except StoreUnavailable as error:
+            await self.write(unavailable_answer(error, None if message.id is UNSET else message.id))
 
     async def _load(self, held: Session) -> Session | None:
         session = await self._calls.store.load(held.id)

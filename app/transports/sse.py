@@ -44,6 +44,7 @@ PATIENCE = 15.0
 """Seconds of silence after which a comment is sent, so that proxies keep the stream open."""
 
 RETRY_MS = 1_000
+_ANSWER_PATIENCE = 60.0  # an answer that has nowhere else to go waits for the store to come back
 _REVISION = "2024-11-05"
 _GONE = "This session does not exist or has ended: open a new stream at /sse."
 
@@ -161,7 +162,7 @@ class SseTransport:
                 await self._store.save(session)
             await put(channel, answer)
         else:
-            work = self._calls.answer(message, session, request.caller, request.trace(), channel)
+            work = self._calls.answer(message, session, request.caller, request.trace(), channel, _ANSWER_PATIENCE)
             try:
                 self._calls.start(session.id, work)
             except ProtocolError as error:
