@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 
+from app.cli._equipment import Equipment
 from app.cli._wiring import build_core
 from app.process import end_now, loop_factory
 from app.settings import Settings
@@ -16,16 +17,17 @@ from app.transports.stdio import StdioServer, protocol_streams
 def serve_stdio(settings: Settings) -> int:
     """Until the client closes its end, or a signal; what runs is finished within the drain budget."""
     with protocol_streams() as (reader, writer), asyncio.Runner(loop_factory=loop_factory()) as runner:
-        dispatcher = build_core(settings).dispatcher
-        server = StdioServer(dispatcher, reader, writer, max_line=settings.max_body_bytes, drain=settings.drain_seconds)
-        if runner.run(_run(server)):
+        core = build_core(settings)
+        line, drain = settings.max_body_bytes, settings.drain_seconds
+        server = StdioServer(core.dispatcher, reader, writer, max_line=line, drain=drain)
+        if runner.run(_run(server, core.equipment)):
             logging.shutdown()
             # The thread that reads stdin still waits for the client: an orderly exit would wait with it.
             os._exit(0)
     return 0
 
 
-async def _run(server: StdioServer) -> bool:
+async def _run(server: StdioServer, equipment: Equipment) -> bool:
     """Whether it was a signal that ended it."""
     loop = asyncio.get_running_loop()
     asked = False
@@ -39,5 +41,11 @@ async def _run(server: StdioServer) -> bool:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ask)
-    await server.run()
+    for step in equipment.on_start:
+        await step()
+    try:
+        await server.run()
+    finally:
+        for step in reversed(equipment.on_stop):
+            await step()
     return asked

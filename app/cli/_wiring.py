@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.asgi import ASGIApp, LazyApp, Receive, Scope, Send
+from app.cli._equipment import Equipment, equip
 from app.cli._problems import WiringError
 from app.lifecycle import Lifecycle, Readiness
+from app.protocol.changes import Change
 from app.protocol.content import Implementation
 from app.protocol.dispatcher import Dispatcher
 from app.protocol.sealing import StateSealer
@@ -34,17 +36,19 @@ class Core:
     registry: ToolsetRegistry
     dispatcher: Dispatcher
     metrics: Metrics
+    equipment: Equipment
 
 
 def build_core(settings: Settings, *, shared_metrics: str | None = None) -> Core:
     """The tools, and the dispatcher that answers for them."""
+    equipment = equip(settings)
     about = About(
         name=settings.service_name,
         transports=("stdio",) if settings.transport == "stdio" else HTTP_TRANSPORTS,
-        stores=stores_of(settings),
+        stores={"sessions": "redis" if settings.redis_address else "memory", **equipment.stores},
     )
     try:
-        registry = load(settings.toolsets, about=about)
+        registry = load(settings.toolsets, about=about, given=equipment.given)
     except ValueError as error:
         raise WiringError(f"MCP_TOOLSETS={','.join(settings.toolsets)!r} is wrong: {error}") from None
     metrics = Metrics(version=VERSION, shared=shared_metrics)
@@ -55,7 +59,8 @@ def build_core(settings: Settings, *, shared_metrics: str | None = None) -> Core
         metrics=metrics,
         log_calls=settings.access_log,
     )
-    return Core(registry, dispatcher, metrics)
+    registry.listen_updates(lambda uri: dispatcher.changes.tell(Change("resource", uri)))
+    return Core(registry, dispatcher, metrics, equipment)
 
 
 def build_store(settings: Settings) -> SessionStore:
@@ -103,6 +108,7 @@ def build_application(settings: Settings, *, shared_metrics: str | None = None) 
     from app.transports.websocket import WebSocketTransport
 
     core = build_core(settings, shared_metrics=shared_metrics)
+    equipment = core.equipment
     store = build_store(settings)
     guard = build_guard(settings)
     lifecycle = Lifecycle()
@@ -117,7 +123,7 @@ def build_application(settings: Settings, *, shared_metrics: str | None = None) 
     probes = Probes(
         service=settings.service_name,
         version=VERSION,
-        readiness=Readiness(lifecycle, {"sessions": store.ping}),
+        readiness=Readiness(lifecycle, {"sessions": store.ping, **equipment.checks}),
         tools=lambda: len(core.registry.tools()),
         metrics=core.metrics,
     ).routes()
@@ -126,25 +132,20 @@ def build_application(settings: Settings, *, shared_metrics: str | None = None) 
         core.metrics.draining.set(1)
         core.dispatcher.close_listeners()
 
-    for step in (end_listening, streamable.drain, sse.drain, websocket.drain):
+    for step in (end_listening, streamable.drain, sse.drain, websocket.drain, *equipment.before_exit):
         lifecycle.before_exit(step)
     application = Application(
-        http={"/mcp": streamable, "/sse": sse, "/messages": bare, **probes},
+        http={"/mcp": streamable, "/sse": sse, "/messages": bare, **equipment.routes, **probes},
         websocket={"/mcp": websocket},
         public=frozenset({"/", "/page/page.css", "/page/page.js", *probes}),
         site=LazyApp(lambda: _site(settings, core.registry, wants_token=guard.wants_token)),
         guard=guard,
         lifecycle=lifecycle,
         metrics=core.metrics,
-        on_start=(board.start, relay.start, tasks.start),
-        on_stop=(store.close, board.close, relay.close, tasks.close, core.dispatcher.close),
+        on_start=(board.start, relay.start, tasks.start, *equipment.on_start),
+        on_stop=(store.close, board.close, *equipment.on_stop, relay.close, tasks.close, core.dispatcher.close),
     )
     return application, lifecycle
-
-
-def stores_of(settings: Settings) -> dict[str, str]:
-    """What is kept where."""
-    return {"sessions": "redis" if settings.redis_address else "memory"}
 
 
 def _site(settings: Settings, registry: ToolsetRegistry, *, wants_token: bool) -> ASGIApp:
@@ -155,7 +156,7 @@ def _site(settings: Settings, registry: ToolsetRegistry, *, wants_token: bool) -
         service=settings.service_name,
         version=VERSION,
         toolsets=settings.toolsets,
-        stores=stores_of(settings),
+        stores=registry.about.stores,
         wants_token=wants_token,
     )
     site = build_site(registry, about)

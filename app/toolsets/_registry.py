@@ -36,6 +36,8 @@ class ToolsetRegistry:
         self._templates: dict[str, FunctionTemplate] = {}
         self._skills: dict[str, Skill] = {}
         self._listeners: list[Callable[[Kind], None]] = []
+        self._update_listeners: list[Callable[[str], None]] = []
+        self._given: dict[type, object] = {}
 
     @property
     def has_completions(self) -> bool:
@@ -120,6 +122,23 @@ class ToolsetRegistry:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
+    def updated(self, uri: str) -> None:
+        """Tell all listeners that the resource at `uri` reads otherwise than before."""
+        for listener in tuple(self._update_listeners):
+            listener(uri)
+
+    def listen_updates(self, listener: Callable[[str], None]) -> None:
+        """Be told of resources that changed."""
+        self._update_listeners.append(listener)
+
+    def give(self, value: object) -> None:
+        """Put in what a toolset needs of the outside (a store, a client, limits), to be asked for by its type."""
+        self._given[type(value)] = value
+
+    def given(self, kind: type[Value]) -> Value | None:
+        """What was given of that type; None where nothing was, as in a test that loads a toolset on its own."""
+        return cast("Value | None", self._given.get(kind))
+
     def _add(self, offer: Offer) -> None:
         if isinstance(offer, FunctionPrompt):
             _put(self._prompts, offer.definition.name, offer, "prompt")
@@ -135,13 +154,17 @@ class ToolsetRegistry:
             _put(self._tools, offer.definition.name, offer, "tool")
 
 
-def load(names: Iterable[str], instructions: str = "", about: About | None = None) -> ToolsetRegistry:
-    """A registry of the toolsets of those names: modules of this package.
+def load(
+    names: Iterable[str], instructions: str = "", about: About | None = None, *, given: Iterable[object] = ()
+) -> ToolsetRegistry:
+    """A registry of the toolsets of those names, modules of this package, for which `given` is to be found.
 
     A toolset offers whatever its module (and, for a package, the modules that it imports of itself) has decorated, and
     what its function `offers(registry)` returns, if it has one.
     """
     registry = ToolsetRegistry(instructions, about)
+    for value in given:
+        registry.give(value)
     for name in names:
         registry.add(*collect(_toolset(name), registry))
     return registry
