@@ -227,7 +227,7 @@ async def test_what_is_cached_is_not_trusted_while_changes_cannot_be_heard(redis
     loaded.log_level = "error"
     await there.save(loaded)
     async with asyncio.timeout(5):
-        while (await here.load(session.id)).log_level != "error":
+        while (await here.load(session.id)).log_level != "error":  # noqa: ASYNC110 nobody tells
             await asyncio.sleep(0)  # the cut connection has to be noticed
 
 
