@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Callable
@@ -24,6 +25,8 @@ def serve(
     settings: Settings, *, listener: socket.socket | None = None, on_listening: Callable[[], None] | None = None
 ) -> int:
     """Serve by the settings until told to end. With a listener given, one process serves it."""
+    # As a container's first process we would not even get the signal until there is a handler for it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     configure_logs(level=settings.log_level, form=settings.log_format)
     try:
         if settings.transport == "stdio":
