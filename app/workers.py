@@ -84,6 +84,8 @@ class Workers:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _WAITED_FOR)
             self._work(self._alive)
             status = 0
+        except SystemExit:  # told to end before it had begun
+            status = 0
         except BaseException:
             logger.exception("a worker failed")
         finally:

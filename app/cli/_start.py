@@ -7,9 +7,12 @@ import secrets
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from types import FrameType
+from typing import NoReturn
 
 from pydantic import SecretStr
 
@@ -26,7 +29,7 @@ def serve(
 ) -> int:
     """Serve by the settings until told to end. With a listener given, one process serves it."""
     # As a container's first process we would not even get the signal until there is a handler for it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, _leave)
     configure_logs(level=settings.log_level, form=settings.log_format)
     try:
         if settings.transport == "stdio":
@@ -133,3 +136,7 @@ def _say(settings: Settings, listener: socket.socket) -> None:
 
 def _nothing() -> None:
     return
+
+
+def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(0)
