@@ -1,7 +1,7 @@
 """The one way in: a call goes in, the whole encoded JSON-RPC response comes out."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -70,10 +70,12 @@ class Dispatcher:
         self.changes = services.changes
         registry.listen(self._list_changed)
         self.tasks = TaskBoard(services.changes)
-        self._tools = Tools(services, self.tasks)
+        tools = Tools(services, self.tasks)
+        self.mirrored: Callable[[str], Sequence[MirroredParam]] = tools.mirrored
+        """Which parameters of a tool are mirrored into HTTP headers."""
         groups = (
             Lifecycle(services),
-            self._tools,
+            tools,
             Prompts(services),
             Resources(services),
             Skills(services),
@@ -105,10 +107,6 @@ class Dispatcher:
         """The parameters of a method, for transports that must look into them; raises `ProtocolError`."""
         known = (self._stateless if revision.stateless else self._with_handshake).get(method)
         return _decode_unknown(params) if known is None else known.decode(params)
-
-    def mirrored(self, tool: str) -> Sequence[MirroredParam]:
-        """Which parameters of a tool are mirrored into HTTP headers."""
-        return self._tools.mirrored(tool)
 
     def notice(self, method: str, params: Raw | None, session: SessionView | None) -> Notice:
         """Take in a notification of the client's; one that makes no sense is ignored, as JSON-RPC asks."""

@@ -56,38 +56,34 @@ class TimeLimitPassed(TimeoutError):
 class TimeLimit:
     """Cancels what takes longer than `seconds`, like `asyncio.timeout`, for limits that are rarely reached."""
 
-    __slots__ = ("_overdue", "seconds")
+    __slots__ = ("_expired", "_overdue", "_tasks", "seconds")
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._overdue: Overdue[_Run] = Overdue(seconds, _expire)
+        self._overdue: Overdue[object] = Overdue(seconds, self._expire)
+        self._tasks: dict[object, asyncio.Task[object] | None] = {}
+        self._expired: dict[object, int] = {}
+        """What was cancelled, and how often its task had been asked to cancel before."""
 
     async def run(self, running: Awaitable[Result]) -> Result:
         """The result of what runs; raises `TimeLimitPassed`."""
-        run = _Run()
-        self._overdue.add(run)
+        task = self._tasks[running] = asyncio.current_task()
+        self._overdue.add(running)
         try:
             return await running
         except asyncio.CancelledError:
-            if run.expired and run.task.uncancel() <= run.cancelling:
+            before = self._expired.pop(running, None)
+            if before is not None and task is not None and task.uncancel() <= before:
                 raise TimeLimitPassed(f"not finished within {self.seconds:g} s") from None
             raise
         finally:
-            self._overdue.discard(run)
+            self._overdue.discard(running)
+            del self._tasks[running]
+            if self._expired:
+                self._expired.pop(running, None)
 
-
-class _Run:
-    __slots__ = ("cancelling", "expired", "task")
-
-    def __init__(self) -> None:
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("a time limit needs a running task")
-        self.task = task
-        self.cancelling = task.cancelling()
-        self.expired = False
-
-
-def _expire(run: _Run) -> None:
-    run.expired = True
-    run.task.cancel()
+    def _expire(self, running: object) -> None:
+        task = self._tasks.get(running)
+        if task is not None:
+            self._expired[running] = task.cancelling()
+            task.cancel()

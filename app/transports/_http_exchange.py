@@ -31,15 +31,14 @@ async def left(receive: Receive) -> None:
 class Exchange(ABC):
     """An answer that may become a stream. Quick calls never notice: only those that run for a while are watched."""
 
-    __slots__ = ("_opening", "_receive", "_send", "_watcher", "gone")
+    _opening: asyncio.Task[None] | None = None
+    _watcher: asyncio.Task[None] | None = None
+    gone: bool = False
+    """The client closed the connection."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
-        self._opening: asyncio.Task[None] | None = None
-        self._watcher: asyncio.Task[None] | None = None
-        self.gone = False
-        """The client closed the connection."""
 
     @property
     def streaming(self) -> bool:
@@ -94,7 +93,7 @@ class Exchange(ABC):
 class SingleExchange(Exchange):
     """A `ClientChannel` onto the answer of one POST that stands alone. A client that leaves cancels its call."""
 
-    __slots__ = ("_task",)
+    _task: asyncio.Task[Any] | None = None
 
     def watch(self) -> None:
         """The call begins, in the current task."""

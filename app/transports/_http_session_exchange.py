@@ -21,15 +21,14 @@ PATIENT = 1.0
 class SessionExchange(Exchange):
     """A `ClientChannel` onto the answer of one POST. A client that leaves does not cancel its call."""
 
-    __slots__ = ("_board", "_channel", "_revision", "_session_id", "_stream")
+    _channel: SessionChannel | None = None
+    _stream: str = ""
 
     def __init__(self, board: Switchboard, session_id: str, revision: Revision, receive: Receive, send: Send) -> None:
         super().__init__(receive, send)
         self._board = board
         self._session_id = session_id
         self._revision = revision
-        self._channel: SessionChannel | None = None
-        self._stream = ""
 
     def watch(self) -> None:
         """The call begins."""

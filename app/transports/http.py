@@ -46,7 +46,11 @@ class StreamableHttp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
         try:
-            await self._serve(HttpRequest(scope, receive, send))
+            request = HttpRequest(scope, receive, send)
+            if scope["method"] == "POST":
+                await self._post(request)
+            else:
+                await self._serve(request)
         except HttpError as error:
             await send_error(send, error)
         except Disconnected:
@@ -58,9 +62,7 @@ class StreamableHttp:
 
     async def _serve(self, request: HttpRequest) -> None:
         method: str = request.scope["method"]
-        if method == "POST":
-            await self._post(request)
-        elif method == "GET":
+        if method == "GET":
             if not self._negotiation.accepts(request)[1]:
                 raise bad_request("Accept must name text/event-stream.", status=406)
             await self._stateful.get(request)

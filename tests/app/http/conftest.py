@@ -135,6 +135,7 @@ class Running:
     registry: ToolsetRegistry
     gates: Gates
     http: httpx.AsyncClient
+    sealer: StateSealer
 
     async def post(self, body: object, headers: Mapping[str, str] | None = None, path: str = "/mcp") -> httpx.Response:
         """POST a message; `body` may be bytes as they are."""
@@ -245,7 +246,8 @@ async def running() -> AsyncIterator[Running]:
     registry = make_registry(gates)
     store = MemoryStore()
     board = Switchboard(store)
-    dispatcher = Dispatcher(registry, Implementation(name="test", version="1"), sealer=StateSealer(["k" * 32]))
+    sealer = StateSealer(["k" * 32])
+    dispatcher = Dispatcher(registry, Implementation(name="test", version="1"), sealer=sealer)
     endpoint = StreamableHttp(dispatcher, store, board, max_body_bytes=MAX_BODY)
     bare = BareMessages(dispatcher, max_body_bytes=MAX_BODY)
 
@@ -262,7 +264,7 @@ async def running() -> AsyncIterator[Running]:
     serving = asyncio.create_task(server._serve([listener]))
     port = listener.getsockname()[1]
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http:
-        yield Running(port, dispatcher, store, board, endpoint, registry, gates, http)
+        yield Running(port, dispatcher, store, board, endpoint, registry, gates, http, sealer)
         gates.go.set()
         await endpoint.drain()
         await dispatcher.close()

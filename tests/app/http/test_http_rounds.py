@@ -38,7 +38,7 @@ async def test_a_tool_asks_gets_answers_and_finishes(running, wire):
 
 async def test_another_replica_with_the_same_key_can_finish_what_this_one_began(running, wire):
     first = (await ask(running, wire))["result"]
-    running.dispatcher._tools._services.sealer.__dict__.update(StateSealer(["k" * 32]).__dict__)
+    running.sealer.__dict__.update(StateSealer(["k" * 32]).__dict__)
     again = {"inputResponses": {"name": accept("Ada")}, "requestState": first["requestState"]}
     assert list((await ask(running, wire, again))["result"]["inputRequests"]) == ["colour"]
 
@@ -105,7 +105,7 @@ async def test_a_request_state_opens_however_the_client_writes_its_json(running,
 
 async def test_a_request_state_expires(running, wire, monkeypatch):
     state = (await ask(running, wire))["result"]["requestState"]
-    sealer = running.dispatcher._tools._services.sealer
+    sealer = running.sealer
     now = sealer._clock()
     monkeypatch.setattr(sealer, "_clock", lambda: now + 601)
     answer = await ask(running, wire, {"requestState": state, "inputResponses": {"name": accept("Ada")}})
