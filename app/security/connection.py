@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from uvicorn.config import Config
@@ -13,6 +12,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from app.protocol.errors import INVALID_REQUEST
+
+# What a connection waits for. Plain numbers: they are compared several times a request.
+_WAITING: Final = 0  # a request
+_HEADERS: Final = 1
+_BODY: Final = 2
+_COMPLETE: Final = 3  # the answer
+_ENDED: Final = 4  # refused, or no longer HTTP
 
 _LINGER = 2.0  # seconds in which a refused client may finish sending, so that it can read why
 _MAX_HEADER_BYTES = 64 * 1024
@@ -45,14 +51,6 @@ class ConnectionWatch:
             connection.run_out_of_time()
 
 
-class _Phase(Enum):
-    WAITING = "waiting for a request"
-    HEADERS = "reading headers"
-    BODY = "reading a body"
-    COMPLETE = "the request is read"
-    ENDED = "refused, or no longer HTTP"
-
-
 class _Refused(Exception):
     """Stops the parser; the answer is in the connection."""
 
@@ -72,54 +70,53 @@ class GuardedConnection(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._limits = limits
         self._connections = watch
-        self._phase = _Phase.WAITING
-        self._watched: _Phase | None = None
+        self._phase = _WAITING
+        self._watched: int | None = None
         self._body_bytes = 0
         self._header_bytes = 0
         self._refusal: tuple[int, str] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._watch(_Phase.WAITING, self._limits.header_timeout)
+        self._watch(_WAITING, self._limits.header_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._phase is _Phase.ENDED:
+        if self._phase == _ENDED:
             return
         super().data_received(data)
         phase = self._current_phase()
-        if phase is _Phase.COMPLETE and self.cycle.response_complete:
-            phase = self._phase = _Phase.WAITING  # stray bytes after an answer do not keep a connection for ever
-        if phase is _Phase.COMPLETE:
+        if phase == _COMPLETE and self.cycle.response_complete:
+            phase = self._phase = _WAITING  # stray bytes after an answer do not keep a connection for ever
+        if phase == _COMPLETE:
             if self._watched is not None:
                 self._unwatch()
-        elif phase is _Phase.BODY:
-            self._watch(phase, self._limits.body_timeout)
-        elif phase is not _Phase.ENDED:
+        elif phase == _BODY:
+            if self._watched != _BODY and self._declared_length() > self._limits.max_body_bytes:
+                self._refuse(*self._too_large())
+            else:
+                self._watch(phase, self._limits.body_timeout)
+        elif phase != _ENDED:
             self._header_bytes += len(data)
             if self._header_bytes > _MAX_HEADER_BYTES:
                 self._refuse(431, f"the headers are longer than {_MAX_HEADER_BYTES} bytes: send fewer")
             else:
                 self._watch(phase, self._limits.header_timeout)
 
-    def _current_phase(self) -> _Phase:
+    def _current_phase(self) -> int:
         return self._phase  # a call, since the parser's callbacks change it in between
 
     def on_message_begin(self) -> None:
-        self._phase = _Phase.HEADERS
+        self._phase = _HEADERS
         self._body_bytes = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._phase = _Phase.BODY
+        self._phase = _BODY
         self._header_bytes = 0
-        for name, value in self.headers:
-            # llhttp has checked that it is a number, and that there is one only.
-            if name == b"content-length" and int(value) > self._limits.max_body_bytes:
-                self._too_large()
         super().on_headers_complete()
         cycle: Any = self.cycle  # None until the first request
         if self._connections.closing and cycle is not None:
@@ -128,16 +125,17 @@ class GuardedConnection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
         if self._body_bytes > self._limits.max_body_bytes:
-            self._too_large()
+            self._refusal = self._too_large()
+            raise _Refused
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._phase = _Phase.COMPLETE
+        self._phase = _COMPLETE
         super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
         self._unwatch()
-        self._phase = _Phase.ENDED
+        self._phase = _ENDED
         super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (the parser's words; ours name the remedy)
@@ -146,21 +144,33 @@ class GuardedConnection(HttpToolsProtocol):
 
     def run_out_of_time(self) -> None:
         """The deadline passed: say so, where a request has begun, and close."""
-        if self._phase is _Phase.ENDED or (self._phase is _Phase.WAITING and not self._header_bytes):
+        if self._phase != _ENDED and self._answering():
+            self._watched = None
+            self._watch(self._phase, self._limits.header_timeout)  # an earlier request is not paid for by a later one
+        elif self._phase == _ENDED or (self._phase == _WAITING and not self._header_bytes):
             self.transport.close()
-        elif self._phase is _Phase.BODY:
+        elif self._phase == _BODY:
             self._refuse(408, f"the body did not arrive within {self._limits.body_timeout:g} seconds: send it again")
         else:
             self._refuse(408, f"the headers did not arrive within {self._limits.header_timeout:g} seconds")
 
-    def _too_large(self) -> None:
-        message = f"the body is larger than {self._limits.max_body_bytes} bytes: send less, or raise MCP_MAX_BODY_BYTES"
-        self._refusal = (413, message)
-        raise _Refused(message)
+    def _answering(self) -> bool:
+        """Whether a request before the one that is being read still waits for its answer."""
+        cycle: Any = self.cycle
+        return bool(self.pipeline) or (cycle is not None and not cycle.response_complete and self._phase != _BODY)
+
+    def _declared_length(self) -> int:
+        """What Content-Length says; llhttp has checked that it is a number, and that there is one only."""
+        return next((int(value) for name, value in self.headers if name == b"content-length"), 0)
+
+    def _too_large(self) -> tuple[int, str]:
+        return 413, (
+            f"the body is larger than {self._limits.max_body_bytes} bytes: send less, or raise MCP_MAX_BODY_BYTES"
+        )
 
     def _refuse(self, status: int, message: str) -> None:
         """Answer in the protocol's form, read on for a moment so that the answer arrives, then close."""
-        self._phase = _Phase.ENDED
+        self._phase = _ENDED
         cycle: Any = self.cycle  # None until the first request
         answered = cycle is not None and not cycle.response_complete and cycle.response_started
         if cycle is not None and not cycle.response_complete:
@@ -172,12 +182,12 @@ class GuardedConnection(HttpToolsProtocol):
             self.transport.write(_error_response(status, message, self.server_state.default_headers))
         if self.transport.can_write_eof():
             self.transport.write_eof()
-            self._watch(_Phase.ENDED, _LINGER)
+            self._watch(_ENDED, _LINGER)
         else:
             self.transport.close()
 
-    def _watch(self, phase: _Phase, patience: float) -> None:
-        if self._watched is not phase:
+    def _watch(self, phase: int, patience: float) -> None:
+        if self._watched != phase:
             self._watched = phase
             self._connections.watch(self, self.loop.time() + patience)
 

@@ -104,6 +104,7 @@ def test_slow_and_ambiguous_clients_are_answered_and_closed(slipway: Any) -> Non
     two_content_lengths_are_refused(slipway)
     garbage_is_refused(slipway)
     requests_in_a_pipeline_are_answered_in_their_order(slipway)
+    half_a_request_behind_a_running_one_does_not_cost_its_answer(slipway)
     assert not [line for line in slipway.lines if line["level"] == "error"]
 
 
@@ -199,6 +200,14 @@ def requests_in_a_pipeline_are_answered_in_their_order(slipway: Any) -> None:
     with wire(slipway) as one:
         one.send(request(JSON, body=ECHO) + request(method="GET", path="/health") + request(JSON, body=ECHO))
         assert [one.answered().json.get("id") for _ in range(3)] == [7, None, 7]
+
+
+def half_a_request_behind_a_running_one_does_not_cost_its_answer(slipway: Any) -> None:
+    with wire(slipway) as one:
+        one.send(request(JSON, body=ECHO.replace(b"echo", b"wait").replace(b'"text": "x"', b'"seconds": 1.5')))
+        one.send(b"POST /mess")
+        assert one.answered().json["result"]["structuredContent"]["seconds"] >= 1.5
+        assert one.answered().status == 408
 
 
 FOREIGN = (
