@@ -112,7 +112,9 @@ class Settings(BaseSettings):
         description="the largest request body or WebSocket message, in bytes, 1024 to 1073741824",
     )
     request_timeout: Seconds = Field(
-        300.0, validation_alias=_env("MCP_REQUEST_TIMEOUT"), description="seconds one call may run"
+        300.0,
+        validation_alias=_env("MCP_REQUEST_TIMEOUT"),
+        description="seconds a request may run that has no limit of its own",
     )
     header_timeout: Seconds = Field(
         10.0, validation_alias=_env("MCP_HEADER_TIMEOUT"), description="seconds a client has to send its headers"

@@ -58,6 +58,7 @@ def build_core(settings: Settings, *, shared_metrics: str | None = None) -> Core
         sealer=StateSealer(settings.sealing_keys) if settings.sealing_keys else StateSealer.ephemeral(),
         metrics=metrics,
         log_calls=settings.access_log,
+        time_limit=settings.request_timeout,
     )
     registry.listen_updates(lambda uri: dispatcher.changes.tell(Change("resource", uri)))
     return Core(registry, dispatcher, metrics, equipment)

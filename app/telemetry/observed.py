@@ -8,18 +8,23 @@ from typing import Any
 
 from app.protocol.calls import Call
 from app.protocol.dispatcher import Dispatcher
-from app.protocol.errors import INTERNAL_ERROR
+from app.protocol.errors import INTERNAL_ERROR, UNAVAILABLE, ProtocolError
+from app.protocol.messages import encode_error
+from app.protocol.pacing import TimeLimit, TimeLimitPassed
 from app.telemetry.metrics import Metrics
 from app.telemetry.tracing import current_call
 
 logger = logging.getLogger("slipway.calls")
 
+_UNLIMITED = frozenset(("tools/call", "subscriptions/listen"))  # each tool has its own limit; listening has none
+
 
 class ObservedDispatcher(Dispatcher):
     """Answers as `Dispatcher` does, and tells `metrics`."""
 
-    def __init__(self, *args: Any, metrics: Metrics, log_calls: bool, **named: Any) -> None:
+    def __init__(self, *args: Any, metrics: Metrics, log_calls: bool, time_limit: float = 300.0, **named: Any) -> None:
         super().__init__(*args, **named)
+        self._limit = TimeLimit(time_limit)
         metrics.expect({*self._with_handshake, *self._stateless})
         self._metrics = metrics
         self._log_calls = log_calls
@@ -30,7 +35,13 @@ class ObservedDispatcher(Dispatcher):
         token = current_call.set(call)
         self._running.inc()
         try:
-            return await super().answer(call)
+            if call.method in _UNLIMITED:
+                return await super().answer(call)
+            return await self._limit.run(super().answer(call))
+        except TimeLimitPassed:
+            call.failed = UNAVAILABLE
+            message = f"'{call.method[:128]}' did not finish within {self._limit.seconds:g} s: try again later."
+            return encode_error(call.id, ProtocolError(UNAVAILABLE, message))
         except BaseException:
             call.failed = call.failed or INTERNAL_ERROR  # cancelled: there is no answer to count as one
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -18,7 +19,7 @@ from app.telemetry.logs import configure_logs
 from app.telemetry.metrics import Metrics
 from app.telemetry.observed import ObservedDispatcher
 from app.telemetry.tracing import current_call, current_trace
-from app.toolsets import CallContext, ToolsetRegistry, tool
+from app.toolsets import CallContext, ToolsetRegistry, prompt, tool
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 logger = logging.getLogger("slipway.test")
@@ -126,6 +127,23 @@ def test_the_level_is_kept() -> None:
     logger.info("quiet")
     logger.warning("heard")
     assert [line["event"] for line in lines(stream)] == ["heard"]
+
+
+async def test_a_request_that_hangs_is_answered_at_the_limit() -> None:
+    @prompt
+    async def endless() -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    registry = ToolsetRegistry()
+    registry.add(endless)
+    server, metrics = Implementation(name="t", version="1"), Metrics(version="1")
+    dispatcher = ObservedDispatcher(registry, server, metrics=metrics, log_calls=False, time_limit=0.1)
+    answer = json.loads(await dispatcher.answer(call("prompts/get", {"name": "endless"})))
+    assert answer["error"]["message"] == "'prompts/get' did not finish within 0.1 s: try again later."
+    assert 'mcp_requests_total{method="prompts/get",status="error"} 1.0' in metrics.render().decode()
+    assert "slipway_calls_running 0.0" in metrics.render().decode()
+    await dispatcher.close()
 
 
 async def test_each_answer_is_counted_and_logged_with_its_trace_and_without_its_arguments() -> None:
