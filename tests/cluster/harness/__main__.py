@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from build import BuildError, build
 from enclosure import leftovers
+from images import Images
 from node import Node
 from places import CACHE, KUBECONFIG
 from process import NotReadyError
@@ -45,6 +46,12 @@ def alone() -> Iterator[None]:
         except BlockingIOError:
             raise Refusal("another run is using the test node: wait until it has ended") from None
         yield
+
+
+def prepare() -> None:
+    """Make what is missing in the cache."""
+    build()
+    Images().make()
 
 
 def up(node: Node) -> None:
@@ -95,12 +102,12 @@ def main() -> int:
             if arguments.action == "down":
                 down(node)
             elif arguments.action == "run":
-                build()
+                prepare()
                 return run(node, arguments.command)
             elif node.ready:
                 print(f"already up: export KUBECONFIG={KUBECONFIG}")
             else:
-                build()
+                prepare()
                 up(node)
                 print(f"up: export KUBECONFIG={KUBECONFIG}")
     except (Refusal, BuildError, NotReadyError) as problem:

@@ -55,12 +55,20 @@ class Api:
     def items(self, path: str, **query: str) -> list[Object]:
         return _checked(self._http.get(path, params=query))["items"]
 
-    def apply(self, manifest: Object) -> Object:
-        """Make an object what the manifest says, by server-side apply."""
-        query = {"fieldManager": MANAGER, "force": "true"}
+    def apply(self, manifest: Object, *, dry_run: bool = False) -> Object:
+        """Make an object what the manifest says, by server-side apply; with `dry_run`, only ask whether it may be."""
+        query = {"fieldManager": MANAGER, "force": "true", **({"dryRun": "All"} if dry_run else {})}
         headers = {"content-type": "application/apply-patch+yaml"}
         body = json.dumps(manifest).encode()
         return _checked(self._http.patch(path_of(manifest), params=query, content=body, headers=headers))
+
+    def log(self, namespace: str, pod: str, lines: int = 8) -> str:
+        """The end of what a pod said, or said before it was started again."""
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
+        answers = (
+            self._http.get(path, params={"tailLines": lines, "previous": before}) for before in ("true", "false")
+        )
+        return next((answer.text for answer in answers if answer.status_code == 200 and answer.text), "")
 
     def merge(self, path: str, change: Mapping[str, Any]) -> Object:
         headers = {"content-type": "application/merge-patch+json"}

@@ -31,6 +31,11 @@ VERSION_FLAGS = {
 }
 # What `go install` would call something else than people do.
 NAMES = {"etcd": {"server": "etcd"}}
+# What programs need from their modules: scripts that the language host calls, definitions of cert-manager's kinds.
+FILES = {
+    "pulumi-language": ("python/cmd/pulumi-language-python-exec", "python/dist/pulumi-*[!.cmd]"),
+    "cert-manager": ("deploy/crds/crd-*.yaml",),
+}
 # They run on this machine, with its C library; all others go into images that hold nothing but them.
 ON_THIS_MACHINE = frozenset({"pulumi", "pulumi-language", "etcd", "kubernetes", "crane", "helm", "kubeconform", "kwok"})
 # In the order in which the node wants them.
@@ -110,17 +115,15 @@ class Tool:
         _go([*target, "-v", "-ldflags", flags, "." if own else "tool"], self, environment)
         for old, new in NAMES.get(self.name, {}).items():
             (part / "bin" / old).rename(part / "bin" / new)
-        if self.name == "pulumi-language":
-            self._add_launchers(part / "bin")
+        for pattern in FILES.get(self.name, ()):
+            self._add_files(part / "bin", pattern)
         part.rename(self.folder)
 
-    def _add_launchers(self, folder: Path) -> None:
-        """The Python language host calls scripts that lie beside it in its module, not in the binary."""
-        python = self.module_folder / "python"
-        for script in (python / "cmd/pulumi-language-python-exec", *(python / "dist").glob("pulumi-*")):
-            if script.suffix != ".cmd":
-                shutil.copyfile(script, folder / script.name)
-                (folder / script.name).chmod(0o755)
+    def _add_files(self, folder: Path, pattern: str) -> None:
+        """Copy what lies in the module and not in the binary; scripts become programs."""
+        for file in self.module_folder.glob(pattern):
+            shutil.copyfile(file, folder / file.name)
+            (folder / file.name).chmod(0o755 if file.read_bytes()[:2] == b"#!" else 0o644)
 
 
 def _environment(**more: str) -> dict[str, str]:

@@ -2,21 +2,33 @@
 
 While it is up, `/run/slipway-test-node/kubeconfig` (`places.KUBECONFIG`) is an administrator's kubeconfig, and the node
 is at `enclosure.NODE_ADDRESS`: NodePorts, the ingress on 80 and 443, and a registry on 5000 without TLS. From this
-machine pods and Services can be called by their own addresses too. Logs are `/run/slipway-test-node/*.log`.
+machine pods and Services can be called by their own addresses too. `images.json` beside the kubeconfig names each image
+of the harness by digest: `app`, `redis`, `haproxy`, `mongo`, `mongo-express`, `bridge`, …; a stack that names none gets
+those in place of docker.io's. Hosts below `.test` lead to the ingress, for pods; `acme.DIRECTORY` is an ACME server
+whose own certificate `certificates/ca.crt` vouches for. Logs are `/run/slipway-test-node/*.log`.
 """
 
 import json
 import time
 from collections.abc import Callable
 
+from acme import Acme
 from api import Api
+from cert_manager import CertManager
 from certificates import Authority
 from control_plane import API_URL, ControlPlane
+from dns import Dns
 from enclosure import Enclosure
+from images import Images
+from ingress import Ingress
 from kubelet import Kubelet, Proxy
-from places import KUBECONFIG, NAME
+from manifests import AddOn
+from metrics import Metrics
+from places import IMAGES, KUBECONFIG, NAME
 from process import wait_until
+from registry import Registry
 from runtime import Runtime
+from volumes import Volumes
 
 
 class Node:
@@ -35,7 +47,9 @@ class Node:
         plane = ControlPlane(self.enclosure, authority)
         self._stage("control plane", plane.start)
         authority.kubeconfig(KUBECONFIG, API_URL, "administrator", ("system:masters",))
+        self._stage("registry", self._start_registry)
         self._stage("runtime", lambda: self._start_runtime(authority))
+        self._stage("add-ons", lambda: self._start_add_ons(authority))
         (self.enclosure.run / "ready.json").write_text(json.dumps({"stages": self.stages}), encoding="utf-8")
 
     @property
@@ -45,6 +59,22 @@ class Node:
 
     def stop(self) -> None:
         self.enclosure.stop()
+
+    def _start_registry(self) -> None:
+        images = Registry(self.enclosure).start(Images())
+        IMAGES.write_text(json.dumps(images, indent=2), encoding="utf-8")
+
+    def _start_add_ons(self, authority: Authority) -> None:
+        """All at once, for most of their time they wait for one another."""
+        api = Api(KUBECONFIG)
+        images = json.loads(IMAGES.read_text(encoding="utf-8"))
+        Volumes(self.enclosure).start(api)
+        kinds = (Dns, Metrics, CertManager, Ingress)
+        add_ons: list[AddOn] = [*(kind(api, images) for kind in kinds), Acme(api, images, authority)]
+        for add_on in add_ons:
+            add_on.start()
+        for add_on in add_ons:
+            add_on.wait()
 
     def _start_runtime(self, authority: Authority) -> None:
         runtime = Runtime(self.enclosure)

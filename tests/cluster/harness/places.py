@@ -15,3 +15,5 @@ RUN = Path("/run") / NAME
 # Images, containers and volumes: too large for a /run that is in memory.
 STATE = Path("/var/lib") / NAME
 KUBECONFIG = RUN / "kubeconfig"
+# Each image by its name in the harness, as `repository@sha256:…`.
+IMAGES = RUN / "images.json"
