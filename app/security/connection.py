@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from app.protocol.errors import INVALID_REQUEST
+from app.security.corked import CorkedTransport
 
 # What a connection waits for. Plain numbers: they are compared several times a request.
 _WAITING: Final = 0  # a request
@@ -77,7 +78,7 @@ class GuardedConnection(HttpToolsProtocol):
         self._refusal: tuple[int, str] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(CorkedTransport(transport, self.loop))
         self._watch(_WAITING, self._limits.header_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
