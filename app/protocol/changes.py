@@ -106,13 +106,21 @@ class Changes:
     @contextmanager
     def listen(self, listener: Listener) -> Generator[None]:
         """Tell the listener of every change, from now on until the context is left."""
-        self._listeners.add(listener)
-        if self._closed:
-            listener.end()
+        self.attach(listener)
         try:
             yield
         finally:
-            self._listeners.discard(listener)
+            self.detach(listener)
+
+    def attach(self, listener: Listener) -> None:
+        """Tell the listener of every change, until it is detached."""
+        self._listeners.add(listener)
+        if self._closed:
+            listener.end()
+
+    def detach(self, listener: Listener) -> None:
+        """Tell the listener nothing more."""
+        self._listeners.discard(listener)
 
     def close(self) -> None:
         """End every listener, now and from now on: the server drains."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -30,10 +29,11 @@ class _Log:
     __slots__ = ("counts", "events", "followers", "size")
 
     def __init__(self) -> None:
-        self.events: deque[StoredEvent] = deque()
+        # Lists, for an idle session must be small and a full log is short.
+        self.events: list[StoredEvent] = []
         self.counts: dict[str, int] = {}
         self.size = 0
-        self.followers: set[_Follower] = set()
+        self.followers: list[_Follower] = []
 
     def append(self, stream: str, data: bytes, limits: StoreLimits, *, last: bool) -> StoredEvent:
         sequence = self.counts.get(stream, 0) + 1
@@ -42,7 +42,7 @@ class _Log:
         self.events.append(event)
         self.size += len(data)
         while len(self.events) > limits.max_events or (self.size > limits.max_bytes and len(self.events) > 1):
-            dropped = self.events.popleft()
+            dropped = self.events.pop(0)
             self.size -= len(dropped.data)
             if dropped.last:
                 del self.counts[dropped.stream]
@@ -72,33 +72,38 @@ class _Log:
 class _Follower:
     """A reader's place in a log. It holds no events of its own, so a slow reader costs nothing."""
 
-    __slots__ = ("_ended", "_log", "_pending", "_store", "_waiter", "sequence", "session_id", "stream")
+    __slots__ = ("_after", "_ended", "_log", "_pending", "_session_id", "_store", "_waiter", "sequence", "stream")
 
     def __init__(self, store: MemoryStore, session_id: str, stream: str, after: str | None) -> None:
         check_stream_name(stream)
         self._store = store
-        self.session_id = session_id
+        self._session_id = session_id
+        self._after = after
         self.stream = stream
-        self._log = store.log_of(session_id)
-        self._pending: deque[StoredEvent] = deque()
+        self.sequence = 0
+        self._log = _NO_LOG
+        self._pending: list[StoredEvent] = []  # the next one last
         self._waiter: asyncio.Future[None] | None = None
         self._ended = False
-        if after is None:
-            self.sequence = self._log.counts.get(stream, 0)
-            return
-        named, self.sequence = parse_event_id(after)
-        if named != stream:
-            raise UnknownEvent(f"event {after} is not one of the stream {stream}")
-        self._log.after(stream, self.sequence)
 
     async def __aenter__(self) -> AsyncIterator[StoredEvent]:
-        self._log.followers.add(self)
+        log = self._store.log_of(self._session_id)
+        if self._after is None:
+            self.sequence = log.counts.get(self.stream, 0)
+        else:
+            named, self.sequence = parse_event_id(self._after)
+            if named != self.stream:
+                raise UnknownEvent(f"event {self._after} is not one of the stream {self.stream}")
+            log.after(self.stream, self.sequence)
+        self._log = log
+        log.followers.append(self)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._log.followers.discard(self)
+        if self in self._log.followers:
+            self._log.followers.remove(self)
 
     def __aiter__(self) -> AsyncIterator[StoredEvent]:
         return self
@@ -113,8 +118,9 @@ class _Follower:
 
     async def __anext__(self) -> StoredEvent:
         while not self._pending:
-            self._pending.extend(self._log.after(self.stream, self.sequence))
-            if self._pending:
+            if self.sequence != self._log.counts.get(self.stream, 0):
+                self._pending = self._log.after(self.stream, self.sequence)
+                self._pending.reverse()
                 break
             if self._ended:
                 raise StopAsyncIteration
@@ -123,11 +129,13 @@ class _Follower:
                 await self._waiter
             finally:
                 self._waiter = None
-        event = self._pending.popleft()
+        event = self._pending.pop()
         self.sequence = event.sequence
-        if event.last:
-            self._ended = True
+        self._ended = self._ended or event.last
         return event
+
+
+_NO_LOG = _Log()
 
 
 class MemoryStore:

@@ -21,7 +21,7 @@ MAIN_STREAM = "main"
 
 DEFAULT_REQUEST_TIMEOUT = 120.0
 _RETRY_DELAY = 0.5
-_CANCELLATIONS = "cancellations"
+_SESSIONS = "sessions"
 
 Deliver = Callable[[StoredEvent], Awaitable[None]]
 
@@ -49,7 +49,12 @@ class _Cancellation(msgspec.Struct, tag="cancel"):
     request_id: RequestId | None  # None: every call of the session
 
 
-_Letter = _Reply | _Cancellation
+class _Held(msgspec.Struct, tag="held"):
+    session_id: str
+    replica: str
+
+
+_Letter = _Reply | _Cancellation | _Held
 _decode_letter: Callable[[bytes], _Letter] = msgspec.msgpack.Decoder(_Letter).decode
 _encode_letter = msgspec.msgpack.Encoder().encode
 _decode_error = msgspec.json.Decoder(ErrorObject).decode
@@ -64,6 +69,7 @@ class Switchboard:
         self._numbers = itertools.count(1)
         self._running: dict[tuple[str, RequestId], RunningCall] = {}
         self._waiting: dict[tuple[str, str], asyncio.Future[msgspec.Raw]] = {}
+        self._holders: dict[str, Callable[[], None]] = {}
         self._listening = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -71,7 +77,7 @@ class Switchboard:
         """Begin to listen for what other replicas send here; a store that is gone is tried again until it is back."""
         self._tasks = [
             asyncio.create_task(self._listen(f"replica.{self.replica}", self._listening), name="replies"),
-            asyncio.create_task(self._listen(_CANCELLATIONS, asyncio.Event()), name="cancellations"),
+            asyncio.create_task(self._listen(_SESSIONS, asyncio.Event()), name="sessions"),
         ]
 
     async def close(self) -> None:
@@ -102,12 +108,12 @@ class Switchboard:
     async def cancel(self, session_id: str, request_id: RequestId) -> None:
         """Cancel a call of the session wherever it runs; one that does not run is ignored."""
         if not self.cancel_here(session_id, request_id):
-            await self.store.publish(_CANCELLATIONS, _encode_letter(_Cancellation(session_id, request_id)))
+            await self.store.publish(_SESSIONS, _encode_letter(_Cancellation(session_id, request_id)))
 
     async def cancel_all(self, session_id: str) -> None:
         """Cancel every call of a session that ended, wherever they run."""
         self.cancel_here(session_id, None)
-        await self.store.publish(_CANCELLATIONS, _encode_letter(_Cancellation(session_id, None)))
+        await self.store.publish(_SESSIONS, _encode_letter(_Cancellation(session_id, None)))
 
     async def reply(self, session_id: str, message: Message) -> None:
         """Bring a client's response to the call that waits for it. One that nobody waits for is ignored."""
@@ -146,6 +152,26 @@ class Switchboard:
         finally:
             del self._waiting[key]
 
+    async def hold(self, session_id: str, release: Callable[[], None], *, new: bool = False) -> None:
+        """Hold a session's main stream here: whoever held it, on any replica, is told to release it.
+
+        With `new`, the session has just begun and nobody can hold its stream.
+        """
+        self._release(session_id)
+        self._holders[session_id] = release
+        if not new:
+            with suppress(StoreUnavailable):
+                await self.store.publish(_SESSIONS, _encode_letter(_Held(session_id, self.replica)))
+
+    def let_go(self, session_id: str, release: Callable[[], None]) -> None:
+        """Hold a session's main stream no longer."""
+        if self._holders.get(session_id) == release:
+            del self._holders[session_id]
+
+    def is_held(self, session_id: str) -> bool:
+        """Whether the session's main stream is held in this process."""
+        return session_id in self._holders
+
     def cancel_here(self, session_id: str, request_id: RequestId | None) -> bool:
         """Cancel a call, or with None all of the session, where they run in this process. False when none does."""
         if request_id is None:
@@ -161,6 +187,11 @@ class Switchboard:
                 if running.task is not None:
                     running.task.cancel()
         return found
+
+    def _release(self, session_id: str) -> None:
+        holder = self._holders.pop(session_id, None)
+        if holder is not None:
+            holder()
 
     def _resolve(self, letter: _Reply) -> None:
         future = self._waiting.get((letter.session_id, letter.request_id))
@@ -191,29 +222,37 @@ class Switchboard:
                     self._resolve(reply)
                 case _Cancellation() as cancellation:
                     self.cancel_here(cancellation.session_id, cancellation.request_id)
+                case _Held() as held:
+                    if held.replica != self.replica:
+                        self._release(held.session_id)
 
 
 class SessionChannel:
     """A `ClientChannel` that writes to one stream of a session's event log."""
 
-    __slots__ = ("_board", "_deliver", "_session_id", "_stream")
+    __slots__ = ("_board", "_deliver", "_stream", "session_id")
 
     def __init__(self, board: Switchboard, session_id: str, stream: str, deliver: Deliver | None) -> None:
         self._board = board
-        self._session_id = session_id
+        self.session_id = session_id
         self._stream = stream
         self._deliver = deliver
+
+    @property
+    def store(self) -> SessionStore:
+        """Where the session lives."""
+        return self._board.store
 
     async def notify(self, method: str, params: object) -> None:
         await self.send(encode_notification(method, msgspec.UNSET if params is None else params))
 
     async def request(self, method: str, params: object, *, timeout: float | None = None) -> msgspec.Raw:
         return await self._board.ask(
-            self._session_id, self.send, method, params, DEFAULT_REQUEST_TIMEOUT if timeout is None else timeout
+            self.session_id, self.send, method, params, DEFAULT_REQUEST_TIMEOUT if timeout is None else timeout
         )
 
     async def send(self, data: bytes, *, last: bool = False) -> None:
         """Put an encoded message on the stream."""
-        event = await self._board.store.append(self._session_id, self._stream, data, last=last)
+        event = await self._board.store.append(self.session_id, self._stream, data, last=last)
         if self._deliver is not None:
             await self._deliver(event)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -47,10 +47,9 @@ class Calls:
         self._tasks: set[asyncio.Task[None]] = set()
         self._running: Counter[str] = Counter()
 
-    def start(self, owner: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def start(self, owner: str, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
         """Run a call for a session or a connection, beside what else runs. Raises `ProtocolError` at the limit."""
         if self.draining or self._running[owner] >= MOST_RUNNING:
-            work.close()
             if self.draining:
                 raise ProtocolError(
                     UNAVAILABLE, "This server is shutting down: connect again, and send the request again."
@@ -59,7 +58,7 @@ class Calls:
                 LIMIT_REACHED, f"{MOST_RUNNING} requests are running already: send the next when one has been answered."
             )
         self._running[owner] += 1
-        task = asyncio.create_task(work)
+        task = asyncio.create_task(work())
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._ended(owner, done))
         return task

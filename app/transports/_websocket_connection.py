@@ -45,6 +45,7 @@ class Connection:
         "_follower",
         "_gone",
         "_order",
+        "_releasing",
         "_send",
         "_sent",
         "_session",
@@ -68,16 +69,18 @@ class Connection:
         self._order = asyncio.Lock()
         self._gone = False
         self._follower: asyncio.Task[None] | None = None
+        self._releasing: asyncio.Task[None] | None = None
 
     @property
     def has_session(self) -> bool:
         """Whether something of this client outlives the connection."""
         return self._session is not None
 
-    async def attach(self, session: Session, after: int | None) -> None:
+    async def attach(self, session: Session, after: int | None, *, new: bool = False) -> None:
         """Bring what the session's main stream has after that event (None: from now on), and what comes."""
         self._session = session
         self._sent = after
+        await self._calls.board.hold(session.id, self._release, new=new)
         following = asyncio.get_running_loop().create_future()
         self._follower = asyncio.create_task(self._follow(session, following))
         if after is None:
@@ -128,10 +131,15 @@ class Connection:
     async def leave(self) -> None:
         """The connection is gone: nothing more is written. Calls of a session go on; its client may come back."""
         self._gone = True
+        self._calls.board.let_go(self.id, self._release)
         if self._follower is not None:
             self._follower.cancel()
             await asyncio.wait({self._follower})
         self._calls.board.cancel_here(self._alone, None)
+
+    def _release(self) -> None:
+        """Another connection, here or at another replica, has taken the session up."""
+        self._releasing = asyncio.create_task(self.close(GOING_AWAY, "the session was taken up by another connection"))
 
     async def _take_one(self, message: Message | InvalidMessage) -> None:
         if isinstance(message, InvalidMessage):
@@ -148,7 +156,7 @@ class Connection:
         method = "" if message.method is UNSET else message.method
         try:
             if speaks_stateless(method, None if message.params is UNSET else message.params):
-                self._calls.start(self.id, self._or_tell(self._answer_alone(message), message))
+                self._calls.start(self.id, lambda: self._or_tell(self._answer_alone(message), message))
             elif self._session is not None:
                 await self._request_of_session(message, self._session)
             elif method == "initialize":
@@ -170,8 +178,8 @@ class Connection:
         session = await self._load(held)
         if session is None:
             return
-        answering = self._calls.answer(message, session, self._caller, self._trace, self._channel(session))
-        self._calls.start(self.id, self._or_tell(answering, message))
+        told = self._caller, self._trace, self._channel(session)
+        self._calls.start(self.id, lambda: self._or_tell(self._calls.answer(message, session, *told), message))
 
     async def _or_tell(self, answering: Coroutine[Any, Any, None], message: Message) -> None:
         """Answer, or tell the client to ask again, beside the log that cannot be reached."""
@@ -196,7 +204,7 @@ class Connection:
             await self.write(answer)
             return
         await self._calls.store.create(session)
-        await self.attach(session, 0)
+        await self.attach(session, 0, new=True)
         await put(channel, answer)
 
     async def _answer_alone(self, message: Message) -> None:
@@ -244,7 +252,7 @@ class Connection:
 
     async def _follow(self, session: Session, following: asyncio.Future[None]) -> None:
         after = None if self._sent is None else f"{MAIN_STREAM}:{self._sent}"
-        news = SessionNews(session, self._channel(session))
+        news = SessionNews(self._channel(session))
         try:
             async with self._calls.store.follow_events(session.id, MAIN_STREAM, after=after) as events:
                 following.set_result(None)

@@ -7,8 +7,7 @@ does by itself, goes on in the same session where it was.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+from contextlib import suppress
 from urllib.parse import parse_qs
 
 from msgspec import UNSET
@@ -29,6 +28,7 @@ from app.sessions.store import (
 )
 from app.transports import _sse
 from app.transports._channel import MAIN_STREAM, Switchboard
+from app.transports._event_stream import EventStream, EventStreams
 from app.transports._http_request import (
     Disconnected,
     HttpError,
@@ -37,11 +37,7 @@ from app.transports._http_request import (
     send_empty,
     send_error,
 )
-from app.transports._news import SessionNews
 from app.transports._session_calls import Calls, messages_of, put, unavailable
-
-PATIENCE = 15.0
-"""Seconds of silence after which a comment is sent, so that proxies keep the stream open."""
 
 RETRY_MS = 1_000
 _ANSWER_PATIENCE = 60.0  # an answer that has nowhere else to go waits for the store to come back
@@ -64,10 +60,9 @@ class SseTransport:
         self._calls = Calls(dispatcher, store, board)
         self._store = store
         self._board = board
-        self._changes = dispatcher.changes
+        self._streams = EventStreams(store, board, dispatcher.changes)
         self._messages_path = messages_path
         self._max_body_bytes = max_body_bytes
-        self._streams: dict[str, _Stream] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
@@ -91,45 +86,43 @@ class SseTransport:
     async def drain(self) -> None:
         """Refuse new calls; once those that run are answered, end the streams so that their clients come back."""
         await self._calls.drain()
-        for stream in tuple(self._streams.values()):
-            stream.end()
+        self._streams.end()
 
     async def _open(self, request: HttpRequest, scope: Scope) -> None:
-        resumed = _resumed(request, scope)
-        if resumed is None:
-            session = Session(id=new_session_id(), revision=_REVISION, owner=request.caller.subject)
-            await self._store.create(session)
-            after = 0
-        else:
-            session = await self._session(resumed[0], request)
-            after = resumed[1]
+        session, after = await self._begin_or_resume(request, scope)
+        session_id = session.id
+        following = self._streams.store.follow_events(session_id, MAIN_STREAM, after=f"{MAIN_STREAM}:{after}")
         try:
-            async with self._store.follow_events(session.id, MAIN_STREAM, after=f"{MAIN_STREAM}:{after}") as events:
-                stream = _Stream(self._store, session.id, events, request)
-                endpoint = f"{scope.get('root_path', '')}{self._messages_path}?session_id={session.id}"
-                await stream.start(endpoint)
-                await self._serve(session, stream)
+            events = await following.__aenter__()
         except UnknownEvent as error:
             raise bad_request(f"Last-Event-ID: {error}. Leave it out to begin afresh.", status=404) from None
         except UnknownSession:
             raise bad_request(_GONE, status=404) from None
 
-    async def _serve(self, session: Session, stream: _Stream) -> None:
-        earlier = self._streams.get(session.id)
-        if earlier is not None:
-            earlier.end()
-        self._streams[session.id] = stream
-        if self._calls.draining:
-            stream.end()
+        def render(event: StoredEvent) -> bytes:
+            return _sse.message(event.data, f"{session_id}.{event.sequence}")
+
+        endpoint = f"{scope.get('root_path', '')}{self._messages_path}?session_id={session_id}"
+        first = b"event: endpoint\r\nretry: %d\r\ndata: %b\r\n\r\n" % (RETRY_MS, endpoint.encode())
+        stream = EventStream(self._streams, session_id, following, events, request, render, main=True)
         try:
-            with self._changes.listen(SessionNews(session, self._board.channel(session.id))):
-                await stream.run()
+            await stream.run(first)
         finally:
-            if self._streams.get(session.id) is stream:
-                del self._streams[session.id]
-        current = await self._store.load(session.id)
-        if current is not None and current.client_info is None:
-            await self._store.end(session.id)  # nobody ever spoke to it
+            await self._forget_unused(session_id)
+
+    async def _begin_or_resume(self, request: HttpRequest, scope: Scope) -> tuple[Session, int]:
+        resumed = _resumed(request, scope)
+        if resumed is not None:
+            return await self._session(resumed[0], request), resumed[1]
+        session = Session(id=new_session_id(), revision=_REVISION, owner=request.caller.subject)
+        await self._store.create(session)
+        return session, 0
+
+    async def _forget_unused(self, session_id: str) -> None:
+        with suppress(StoreUnavailable):
+            session = await self._store.load(session_id)
+            if session is not None and session.client_info is None:
+                await self._store.end(session_id)  # nobody ever spoke to it
 
     async def _post(self, request: HttpRequest, scope: Scope) -> None:
         session_id = parse_qs(scope["query_string"].decode("latin-1")).get("session_id", [""])[0]
@@ -162,9 +155,9 @@ class SseTransport:
                 await self._store.save(session)
             await put(channel, answer)
         else:
-            work = self._calls.answer(message, session, request.caller, request.trace(), channel, _ANSWER_PATIENCE)
+            told = request.caller, request.trace(), channel, _ANSWER_PATIENCE
             try:
-                self._calls.start(session.id, work)
+                self._calls.start(session.id, lambda: self._calls.answer(message, session, *told))
             except ProtocolError as error:
                 raise HttpError(503, error, None if message.id is UNSET else message.id) from None
 
@@ -173,73 +166,6 @@ class SseTransport:
         if session is None or session.owner != request.caller.subject:
             raise bad_request(_GONE, status=404)
         return session
-
-
-class _Stream:
-    """One open stream: writes what its session's main stream brings until the client leaves or it is ended."""
-
-    __slots__ = ("_ended", "_events", "_request", "_session_id", "_store", "_task")
-
-    def __init__(
-        self, store: SessionStore, session_id: str, events: AsyncIterator[StoredEvent], request: HttpRequest
-    ) -> None:
-        self._store = store
-        self._session_id = session_id
-        self._events = events
-        self._request = request
-        self._task: asyncio.Task[object] | None = None
-        self._ended = False
-
-    async def start(self, endpoint: str) -> None:
-        """Send the head and name the endpoint."""
-        await self._request.send({"type": "http.response.start", "status": 200, "headers": list(_sse.HEADERS)})
-        first = b"event: endpoint\r\nretry: %d\r\ndata: %b\r\n\r\n" % (RETRY_MS, endpoint.encode())
-        await self._write(first)
-
-    async def run(self) -> None:
-        """Write until the client leaves, the session ends, or `end` is called."""
-        self._task = asyncio.current_task()
-        leaving = asyncio.create_task(self._left())
-        try:
-            if not self._ended:
-                await self._write_events()
-        except asyncio.CancelledError:
-            if self._task is None or not self._ended:
-                raise
-            self._task.uncancel()
-        finally:
-            gone = leaving.done()
-            leaving.cancel()
-        if not gone:
-            await self._request.send({"type": "http.response.body", "body": b""})
-
-    def end(self) -> None:
-        """End the stream; its client comes back by itself."""
-        if not self._ended:
-            self._ended = True
-            if self._task is not None:
-                self._task.cancel()
-
-    async def _write_events(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(PATIENCE):
-                    event = await anext(self._events)
-            except TimeoutError:
-                self._store.touch(self._session_id)
-                await self._write(_sse.PING)
-            except (StopAsyncIteration, UnknownEvent):
-                return
-            else:
-                await self._write(_sse.message(event.data, f"{self._session_id}.{event.sequence}"))
-
-    async def _write(self, data: bytes) -> None:
-        await self._request.send({"type": "http.response.body", "body": data, "more_body": True})
-
-    async def _left(self) -> None:
-        while (await self._request.receive())["type"] != "http.disconnect":
-            pass
-        self.end()
 
 
 def _resumed(request: HttpRequest, scope: Scope) -> tuple[str, int] | None:

@@ -12,7 +12,7 @@ from app.sessions.store import Session, SessionStore, StoreUnavailable, UnknownE
 from app.transports._channel import MAIN_STREAM, Switchboard
 from app.transports._http_request import HttpError, HttpRequest, bad_request, send_error
 from app.transports._session_calls import Calls, unavailable
-from app.transports._websocket_connection import GOING_AWAY, RESTART, Connection
+from app.transports._websocket_connection import RESTART, Connection
 
 SUBPROTOCOL = "mcp"
 _TOUCH_EVERY = 20.0
@@ -26,7 +26,6 @@ class WebSocketTransport:
         self._calls = Calls(dispatcher, store, board)
         self._store = store
         self._connections: dict[Connection, None] = {}
-        self._of_session: dict[str, Connection] = {}
         self._toucher: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,13 +57,9 @@ class WebSocketTransport:
         await asyncio.gather(*closing)
 
     async def _serve(self, connection: Connection, receive: Receive) -> None:
-        earlier = self._of_session.get(connection.id)
-        self._of_session[connection.id] = connection
         self._connections[connection] = None
         self._touch_soon()
         try:
-            if earlier is not None:
-                await earlier.close(GOING_AWAY, "the session was taken up by another connection")
             while True:
                 message = await receive()
                 if message["type"] == "websocket.disconnect":
@@ -76,8 +71,6 @@ class WebSocketTransport:
                     await connection.take(text.encode())
         finally:
             del self._connections[connection]
-            if self._of_session.get(connection.id) is connection:
-                del self._of_session[connection.id]
             await connection.leave()
 
     async def _resumed(self, request: HttpRequest) -> tuple[Session | None, int | None]:

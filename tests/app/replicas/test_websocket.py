@@ -64,3 +64,10 @@ async def test_a_call_on_one_replica_is_cancelled_through_the_other(replicas, op
     while "error" in answer:  # until the cancellation has come over
         answer = await socket.request(1, "ping")
     assert answer["result"] == {}
+
+
+async def test_a_session_taken_up_on_the_other_replica_is_released_by_the_first(replicas, open_socket) -> None:
+    first = await open_socket(replicas.ws[0])
+    await first.initialize()
+    await open_socket(f"{replicas.ws[1]}?session_id={first.session_id}&last_event_id={first.received}")
+    assert await first.closed() == (1001, "the session was taken up by another connection")

@@ -107,3 +107,21 @@ async def test_an_id_is_taken_until_its_call_ends(boards) -> None:
     boards[0].begin("t", 1)
     boards[0].finish("s", 1)
     boards[0].begin("s", 1)
+
+
+async def test_a_changed_resource_is_told_to_those_who_subscribed_wherever_they_did(boards) -> None:
+    from app.protocol.changes import Change
+    from app.transports._news import SessionNews
+
+    news = SessionNews(boards[0].channel("s"))
+    news.put(Change("resource", "file:///a"))
+    session = await boards[1].store.load("s")
+    session.subscriptions.add("file:///a")
+    await boards[1].store.save(session)
+    news.put(Change("resource", "file:///b"))
+    news.put(Change("resource", "file:///a"))
+    assert await asked(boards[0].store) == {
+        "jsonrpc": "2.0",
+        "method": "notifications/resources/updated",
+        "params": {"uri": "file:///a"},
+    }

@@ -152,7 +152,7 @@ async def test_draining_answers_what_runs_and_then_ends_the_stream(serve, open_s
 
 
 async def test_a_quiet_stream_is_kept_alive_by_comments(serve, open_sse, monkeypatch) -> None:
-    monkeypatch.setattr("app.transports.sse.PATIENCE", 0.05)
+    monkeypatch.setattr("app.transports._event_stream.PATIENCE", 0.05)
     server = await serve()
     sse = await open_sse(server.http)
     async with asyncio.timeout(10):
