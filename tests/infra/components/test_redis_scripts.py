@@ -83,7 +83,7 @@ class Cluster:
             "FAILOVER_WAIT_SECONDS": "20",
             "SENTINEL_WAIT_SECONDS": "20",
             "QUORUM": "2",
-            "MASTER_WAIT_SECONDS": "2",
+            "MASTER_WAIT_SECONDS": "10",
             "DOWN_AFTER_MILLISECONDS": "2000",
             "FAILOVER_TIMEOUT_MILLISECONDS": "3000",
             **more,
@@ -138,11 +138,15 @@ class Cluster:
     def all_ready(self) -> bool:
         return all(self.ready(node) for node in self.running)
 
+    def watch(self, sentinel: str) -> dict[str, str]:
+        """What a Sentinel says of the master."""
+        fields = self.ask(sentinel, "SENTINEL", "MASTER", "slipway").split("\n")
+        return dict(zip(fields[::2], fields[1::2], strict=False))
+
     def settled(self) -> bool:
         """Every Sentinel knows the others and both replicas, and they agree on the master."""
         for sentinel in self.sentinels:
-            fields = self.ask(sentinel, "SENTINEL", "MASTER", "slipway").split("\n")
-            known = dict(zip(fields[::2], fields[1::2], strict=False))
+            known = self.watch(sentinel)
             if known.get("num-other-sentinels") != str(len(self.sentinels) - 1):
                 return False
             if known.get("num-slaves") != str(len(self.redis) - 1) or known.get("flags") != "master":
@@ -316,17 +320,30 @@ def test_sentinels_keep_their_identity_over_a_restart(trio):
     assert "OK 3 usable Sentinels" in trio.ask(watcher, "SENTINEL", "CKQUORUM", "slipway")
 
 
+def test_a_sentinel_that_was_scaled_away_is_no_voter_any_more(trio):
+    trio.stop(*trio.sentinels)
+    gone = trio.sentinels.pop()
+    trio.start(*trio.sentinels)
+    eventually(trio.settled, "agreement of the two")
+    known = trio.ask(trio.sentinels[0], "SENTINEL", "SENTINELS", "slipway")
+    assert gone.split(":")[1] not in known.split("\n")
+
+
 def test_after_an_outage_of_everything_the_last_master_is_master_again(trio):
     trio.stop(trio.redis[0])
     last = eventually(trio.master, "the failover")
     assert trio.ask(last, "SET", "newest", "write") == "OK"
     rest = [node for node in trio.redis[1:] if node != last]
     eventually(lambda: trio.ask(rest[0], "GET", "newest") == "write", "replication")
+    # Sentinels that die in the middle of a failover have written down the master of before.
+    port = last.split(":")[1]
+    eventually(lambda: all(trio.watch(each).get("port") == port for each in trio.sentinels), "their agreement")
     trio.stop(*trio.sentinels)
     trio.stop(*rest, last)
     trio.start(*trio.redis, *trio.sentinels)
     eventually(lambda: trio.settled() and trio.master() == last, "the recovery")
     assert all(trio.ask(node, "GET", "newest") == "write" for node in trio.redis)
+    eventually(lambda: trio.watch(trio.sentinels[0])["down-after-milliseconds"] == "2000", "the end of the patience")
 
 
 def test_after_an_outage_that_took_the_master_for_good_a_replica_takes_over(trio):
