@@ -42,4 +42,10 @@ def equip(settings: Settings) -> Equipment:
     return equipment
 
 
-_EQUIPPERS: dict[str, Callable[[Settings, Equipment], None]] = {}
+def _map(settings: Settings, equipment: Equipment) -> None:
+    from app.cli._map import equip_map
+
+    equip_map(settings, equipment)
+
+
+_EQUIPPERS: dict[str, Callable[[Settings, Equipment], None]] = {"map": _map}
