@@ -119,9 +119,12 @@ def _tool(tool: ToolDefinition) -> str:
     )
     title = tool.title if isinstance(tool.title, str) else ""
     description = tool.description if isinstance(tool.description, str) else ""
-    label = escape(tool.name) + (f' <span class="title">{escape(title)}</span>' if title else "")
+    short = description.partition("\n")[0] or title
+    label = escape(tool.name) + (f'<span class="short">{escape(short)}</span>' if short else "")
+    rest = description.partition("\n")[2].strip()
+    more = f"<p>{escape(rest)}</p>" if rest else ""
     return (
-        f'<details class="tool"><summary>{label}</summary><p>{escape(description)}</p>'
+        f'<details class="tool"><summary>{label}</summary>{more}'
         f'<form data-tool="{escape(tool.name)}">{fields}<button type="submit">Call {escape(tool.name)}</button>'
         '<output aria-live="polite"></output></form></details>'
     )

@@ -74,6 +74,12 @@ def test_call_lists_tools_with_their_arguments(start_slipway: Any) -> None:
     assert {tool["name"] for tool in as_json} == {"echo", "wait", "server_info"}
 
 
+def test_call_mirrors_the_arguments_that_a_tool_wants_in_headers(start_slipway: Any) -> None:
+    url = f"{start_slipway(MCP_TOOLSETS='conformance').url}/mcp"
+    done = command("call", url, "test_header_parameter", "region=Zürich")
+    assert "Zürich" in done.stdout
+
+
 def test_call_shows_progress_apart_from_the_result(start_slipway: Any) -> None:
     done = command("call", "--json", f"{start_slipway().url}/mcp", "wait", "seconds=0.1")
     assert json.loads(done.stdout)["structuredContent"]["seconds"] >= 0.1
