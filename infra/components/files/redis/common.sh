@@ -46,6 +46,11 @@ remembered_by_replicas() {
   return 1
 }
 
+# Whether $1 is one of the words of $2.
+among() {
+  case " $2 " in *" ${1:-nothing} "*) ;; *) return 1 ;; esac
+}
+
 # A value as a double-quoted word of a configuration file.
 quoted() {
   printf '"%s"' "$(printf '%s' "$1" | sed 's/["\\]/\\&/g')"

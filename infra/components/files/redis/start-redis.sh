@@ -54,9 +54,8 @@ find_master() {
     if [ -e "$config" ]; then
       master=$(sed -n 's/^replicaof //p' "$config" | tr ' ' :)
       master=${master:-$SELF}
-    else
-      master=${REDIS_NODES%% *}
     fi
+    among "$master" "$REDIS_NODES" || master=${REDIS_NODES%% *}
   fi
 }
 

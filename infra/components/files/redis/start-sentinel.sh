@@ -8,6 +8,12 @@ here=$(dirname "$0")
 config=$DATA_DIR/sentinel.conf
 touch "$config"
 master=$(sed -n "s/^sentinel monitor $MASTER_SET \([^ ]*\) \([0-9]*\) .*/\1:\2/p" "$config")
+among "$master" "$REDIS_NODES" || master=
+
+# Back after an outage, perhaps of everything: the master that it remembers gets time to come back too, for a failover
+# now could promote a replica that missed the last writes.
+patience=$DOWN_AFTER_MILLISECONDS
+[ -z "$master" ] || patience=$((MASTER_WAIT_SECONDS * 1000))
 
 # On its first start: the other Sentinels know best, then a master that answers is it. Only when none came in a while,
 # the one that the replicas miss.
@@ -29,11 +35,15 @@ done
   echo "sentinel announce-port ${SELF##*:}"
   echo "sentinel monitor $MASTER_SET ${master%:*} ${master##*:} $QUORUM"
   authentication sentinel
-  echo "sentinel down-after-milliseconds $MASTER_SET $DOWN_AFTER_MILLISECONDS"
+  echo "sentinel down-after-milliseconds $MASTER_SET $patience"
   echo "sentinel failover-timeout $MASTER_SET $FAILOVER_TIMEOUT_MILLISECONDS"
   echo "sentinel parallel-syncs $MASTER_SET 1"
   # Votes and failovers that it took part in, so that it neither votes twice nor follows a master of the past.
-  grep -E '^sentinel (current-epoch|(config-epoch|leader-epoch|known-sentinel) )' "$config" || true
+  grep -E '^sentinel (current|config|leader)-epoch ' "$config" || true
+  # One that was scaled away would count as a voter who never votes.
+  for node in $SENTINEL_NODES; do
+    grep "^sentinel known-sentinel $MASTER_SET ${node%:*} ${node##*:} " "$config" || true
+  done
   # A master that is already gone can tell nobody who its replicas are.
   for node in $REDIS_NODES; do
     [ "$node" = "$master" ] || echo "sentinel known-replica $MASTER_SET ${node%:*} ${node##*:}"
@@ -41,5 +51,11 @@ done
 } >"$config.new"
 mv "$config.new" "$config"
 
+if [ "$patience" != "$DOWN_AFTER_MILLISECONDS" ]; then
+  (
+    sleep "$MASTER_WAIT_SECONDS"
+    cli "127.0.0.1:${SELF##*:}" SENTINEL SET "$MASTER_SET" down-after-milliseconds "$DOWN_AFTER_MILLISECONDS" >/dev/null
+  ) &
+fi
 echo "watching $master" >&2
 exec redis-server "$config" --sentinel
