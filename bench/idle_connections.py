@@ -71,11 +71,17 @@ def frame(message: object) -> bytes:
     return b"\x81" + size + b"\0\0\0\0" + body
 
 
-async def read_frame(reader: asyncio.StreamReader) -> bytes:
-    _, size = await reader.readexactly(2)
-    if size == 126:
-        size = int.from_bytes(await reader.readexactly(2), "big")
-    return await reader.readexactly(size)
+async def read_frame(streams: Streams) -> bytes:
+    """The next text frame; pings on the way are answered."""
+    while True:
+        opcode, size = await streams[0].readexactly(2)
+        if size == 126:
+            size = int.from_bytes(await streams[0].readexactly(2), "big")
+        payload = await streams[0].readexactly(size)
+        if opcode & 0x0F == 9:
+            streams[1].write(bytes([0x8A, 0x80 | size]) + b"\0\0\0\0" + payload)
+        else:
+            return payload
 
 
 async def open_websocket(port: int, _spare: Streams) -> Streams:
@@ -84,7 +90,7 @@ async def open_websocket(port: int, _spare: Streams) -> Streams:
     streams[1].write(head("GET", "/mcp", port, *upgrade, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="))
     await answer(streams[0])
     streams[1].write(frame(INITIALIZE))
-    await read_frame(streams[0])
+    await read_frame(streams)
     streams[1].write(frame(INITIALIZED))
     return streams
 
@@ -125,7 +131,7 @@ KINDS: dict[str, Callable[[int, Streams], Awaitable[Streams | None]]] = {
 }
 
 
-async def open_many(kind: str, port: int, count: int) -> list[Streams]:
+async def open_many(kind: str, port: int, count: int, reading: list[asyncio.Task[bytes]]) -> list[Streams]:
     opened: list[Streams] = []
     left = iter(range(count))
 
@@ -135,6 +141,8 @@ async def open_many(kind: str, port: int, count: int) -> list[Streams]:
             streams = await KINDS[kind](port, spare)
             if streams is not None:
                 opened.append(streams)
+            if streams is not None and kind == "websocket":
+                reading.append(asyncio.create_task(read_frame(streams)))
         spare[1].close()
 
     async with asyncio.TaskGroup() as group:
@@ -147,17 +155,20 @@ async def client(kind: str, port: int, pid: int, count: int) -> None:
     """Runs in a process of its own: opens, measures, and has each WebSocket answer one call."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-    await open_many(kind, port, 200)  # what the first connections load is not what each costs
+    kept: list[asyncio.Task[bytes]] = []
+    warm = await open_many(kind, port, 200, kept)  # what the first connections load is not what each costs
     before = memory(pid)
-    opened = await open_many(kind, port, count)
+    reading: list[asyncio.Task[bytes]] = []
+    opened = await open_many(kind, port, count, reading)
     await asyncio.sleep(1)
     after = memory(pid)
-    answered = 0
     if kind == "websocket":
         for _, writer in opened:
             writer.write(frame(CALL))
-        for reader, _ in opened:
-            answered += b'"result"' in await read_frame(reader)
+        await asyncio.wait(reading, timeout=60)
+    answered = sum(task.done() and task.exception() is None and b'"result"' in task.result() for task in reading)
+    for _, writer in warm:
+        writer.close()
     print(json.dumps({"before": before, "after": after, "answered": answered}), flush=True)
 
 
