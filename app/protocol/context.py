@@ -1,8 +1,9 @@
 """What a running handler may use: who calls, and ways to talk to the client that work the same in both eras."""
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -178,6 +179,17 @@ class CallContext:
         answer = await self.ask({key: InputRequest("elicitation/create", params)}, timeout=timeout)
         return _convert(answer[key], key)
 
+    async def elicit_url(self, message: str, url: str, *, key: str = "url", timeout: float | None = None) -> Elicited:
+        """Ask the person to visit an address, for what must not pass through the client: a login, a payment.
+
+        That they accept means that they agreed to go there, and no more.
+        """
+        params: dict[str, Any] = {"mode": "url", "message": message, "url": url}
+        if not self.call.revision.stateless:
+            params["elicitationId"] = secrets.token_urlsafe(12)
+        answer = await self.ask({key: InputRequest("elicitation/create", params)}, timeout=timeout)
+        return _convert(answer[key], key)
+
     async def sample(
         self,
         messages: list[dict[str, Any]],
@@ -207,12 +219,13 @@ class CallContext:
 
     def require(self, request: InputRequest) -> None:
         """Raise `ProtocolError` if the client cannot be asked this."""
-        if not self.can(request.method):
-            needed = _NEEDS.get(request.method, request.method)
+        needed = _needed(request, self.client_capabilities)
+        if needed is not None:
+            declaration = msgspec.json.encode(needed).decode()
             raise ProtocolError(
                 MISSING_CLIENT_CAPABILITY if self.call.revision.stateless else INVALID_PARAMS,
-                f"The client cannot be asked '{request.method}': it did not declare the capability '{needed}'.",
-                {"requiredCapabilities": {needed: {}}},
+                f"The client cannot be asked '{request.method}': it did not declare {declaration}.",
+                {"requiredCapabilities": needed},
             )
 
     async def _request(self, request: InputRequest, timeout: float | None) -> dict[str, Any]:
@@ -220,7 +233,25 @@ class CallContext:
         return _decode_object(raw)
 
 
+def _needed(request: InputRequest, declared: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The capability that the client would have to declare to be asked this, or None where it did."""
+    name = _NEEDS.get(request.method, request.method)
+    if name not in declared:
+        return {name: {}}
+    part = None
+    if name == "elicitation":
+        part = "url" if request.params.get("mode") == "url" else "form"
+    elif name == "sampling" and "tools" in request.params:
+        part = "tools"
+    details: object = declared[name]
+    if part is None or (isinstance(details, dict) and part in details) or (part == "form" and not details):
+        return None
+    return {name: {part: {}}}
+
+
 def _convert(answer: Any, key: str) -> Elicited:
+    if isinstance(answer, dict) and cast("dict[str, Any]", answer).get("content", ...) is None:
+        answer = {member: value for member, value in cast("dict[str, Any]", answer).items() if member != "content"}
     try:
         return msgspec.convert(answer, Elicited)
     except msgspec.ValidationError as error:

@@ -24,6 +24,10 @@ class ToolFailure(Exception):
     """A tool's own failure; the client's model is told its message. Of any other error, only that there was one."""
 
 
+class ResourceNotFound(Exception):
+    """Raised by a template's `read` for an address that it matches but that nothing is at."""
+
+
 class InvalidArguments(Exception):
     """The arguments of a tool or prompt do not fit; the message says which and why."""
 

@@ -6,17 +6,13 @@ from app.protocol.calls import Call, SessionView
 from app.protocol.content import ResourceDefinition
 from app.protocol.context import CallContext, InputRequired
 from app.protocol.errors import INVALID_PARAMS, INVALID_REQUEST, RESOURCE_NOT_FOUND, ProtocolError
-from app.protocol.handlers import Resource
+from app.protocol.handlers import Resource, ResourceNotFound
 from app.protocol.listings import Listing
 from app.protocol.methods._method import Method, method
 from app.protocol.params import ListParams, ReadResourceParams, UriParams
 from app.protocol.rounds import input_required, resume
 from app.protocol.sealing import digest_of
 from app.protocol.services import Services
-
-
-class ResourceNotFound(Exception):
-    """Raised by a template's `read` for an address that it matches but that nothing is at."""
 
 
 class Resources:
