@@ -5,68 +5,26 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AliasChoices, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app._settings_checks import SettingsError, misspelt, refused, unreadable
-
-Transport = Literal["stdio", "http", "sse", "websocket"]
-LogLevel = Literal["debug", "info", "warning", "error"]
-LogFormat = Literal["json", "text"]
-
-
-def _split(value: object) -> object:
-    """A comma-separated list becomes a tuple; what is already a sequence is left alone."""
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
-
-
-def _lower(value: object) -> object:
-    return value.strip().lower() if isinstance(value, str) else value
-
-
-def _blank_is_none(value: object) -> object:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-OptionalText = Annotated[str | None, BeforeValidator(_blank_is_none)]
-OptionalPath = Annotated[Path | None, BeforeValidator(_blank_is_none)]
-
-
-def _scheme(*allowed: str) -> AfterValidator:
-    def check(value: SecretStr | None) -> SecretStr | None:
-        if value and value.get_secret_value().partition("://")[0] not in allowed:
-            raise ValueError(f"it does not begin with {' or '.join(f'{scheme}://' for scheme in allowed)}")
-        return value
-
-    return AfterValidator(check)
-
-
-def _long_enough(length: int) -> AfterValidator:
-    def check(values: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        if any(len(value.get_secret_value()) < length for value in values):
-            raise ValueError(f"one has fewer than {length} characters (`openssl rand -hex 32` makes a good one)")
-        return values
-
-    return AfterValidator(check)
-
-
-RedisUrl = Annotated[
-    SecretStr | None,
-    BeforeValidator(_blank_is_none),
-    _scheme("redis", "rediss", "redis+sentinel", "rediss+sentinel", "unix"),
-]
-MongoUri = Annotated[SecretStr | None, BeforeValidator(_blank_is_none), _scheme("mongodb", "mongodb+srv")]
-
-
-def _env(name: str, *others: str) -> Any:
-    return AliasChoices(name, *others)
+from app._settings_types import (
+    LogFormat,
+    LogLevel,
+    MongoUri,
+    Names,
+    OptionalPath,
+    OptionalText,
+    RedisUrl,
+    Seconds,
+    Secrets,
+    Transport,
+    env,
+    long_enough,
+)
 
 
 class Settings(BaseSettings):
@@ -75,32 +33,28 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 
     # What is served, and where.
-    transport: Annotated[Transport, BeforeValidator(_lower)] = Field(
-        "stdio", validation_alias=_env("MCP_TRANSPORT"), description="one of stdio, http, sse, websocket"
+    transport: Transport = Field(
+        "stdio", validation_alias=env("MCP_TRANSPORT"), description="one of stdio, http, sse, websocket"
     )
-    host: str = Field("127.0.0.1", min_length=1, validation_alias=_env("MCP_HOST"), description="an address to bind")
-    port: int = Field(
-        8000, ge=0, le=65_535, validation_alias=_env("MCP_PORT"), description="0 (any free port) to 65535"
-    )
-    workers: int = Field(
-        1, ge=1, le=64, validation_alias=_env("MCP_WORKERS"), description="how many processes, 1 to 64"
-    )
+    host: str = Field("127.0.0.1", min_length=1, validation_alias=env("MCP_HOST"), description="an address to bind")
+    port: int = Field(8000, ge=0, le=65_535, validation_alias=env("MCP_PORT"), description="0 (any free port) to 65535")
+    workers: int = Field(1, ge=1, le=64, validation_alias=env("MCP_WORKERS"), description="how many processes, 1 to 64")
     toolsets: Names = Field(
-        ("platform",), min_length=1, validation_alias=_env("MCP_TOOLSETS"), description="names separated by commas"
+        ("platform",), min_length=1, validation_alias=env("MCP_TOOLSETS"), description="names separated by commas"
     )
     service_name: str = Field(
-        "slipway", min_length=1, validation_alias=_env("MCP_SERVICE_NAME"), description="the name shown by /health"
+        "slipway", min_length=1, validation_alias=env("MCP_SERVICE_NAME"), description="the name shown by /health"
     )
 
     # Stores. None configured means embedded ones, in this process.
     redis_url: RedisUrl = Field(
-        None, validation_alias=_env("REDIS_URL"), description="redis://, rediss:// or redis+sentinel:// and an address"
+        None, validation_alias=env("REDIS_URL"), description="redis://, rediss:// or redis+sentinel:// and an address"
     )
     redis_host: OptionalText = Field(
-        None, validation_alias=_env("REDIS_HOST"), description="a host name, or host:port; REDIS_URL says more"
+        None, validation_alias=env("REDIS_HOST"), description="a host name, or host:port; REDIS_URL says more"
     )
     mongodb_uri: MongoUri = Field(
-        None, validation_alias=_env("MONGODB_URI"), description="mongodb:// or mongodb+srv:// and an address"
+        None, validation_alias=env("MONGODB_URI"), description="mongodb:// or mongodb+srv:// and an address"
     )
 
     # Limits.
@@ -108,49 +62,49 @@ class Settings(BaseSettings):
         4 * 1024 * 1024,
         ge=1024,
         le=1024**3,
-        validation_alias=_env("MCP_MAX_BODY_BYTES"),
+        validation_alias=env("MCP_MAX_BODY_BYTES"),
         description="the largest request body or WebSocket message, in bytes, 1024 to 1073741824",
     )
     request_timeout: Seconds = Field(
         300.0,
-        validation_alias=_env("MCP_REQUEST_TIMEOUT"),
+        validation_alias=env("MCP_REQUEST_TIMEOUT"),
         description="seconds a request may run that has no limit of its own",
     )
     header_timeout: Seconds = Field(
-        10.0, validation_alias=_env("MCP_HEADER_TIMEOUT"), description="seconds a client has to send its headers"
+        10.0, validation_alias=env("MCP_HEADER_TIMEOUT"), description="seconds a client has to send its headers"
     )
     body_timeout: Seconds = Field(
-        30.0, validation_alias=_env("MCP_BODY_TIMEOUT"), description="seconds a client has to send its body"
+        30.0, validation_alias=env("MCP_BODY_TIMEOUT"), description="seconds a client has to send its body"
     )
     keep_alive_timeout: Seconds = Field(
-        75.0, validation_alias=_env("MCP_KEEP_ALIVE_TIMEOUT"), description="seconds an idle connection is kept"
+        75.0, validation_alias=env("MCP_KEEP_ALIVE_TIMEOUT"), description="seconds an idle connection is kept"
     )
     drain_seconds: float = Field(
         25.0,
         ge=0,
         le=3600,
-        validation_alias=_env("MCP_DRAIN_SECONDS"),
+        validation_alias=env("MCP_DRAIN_SECONDS"),
         description="seconds running calls have to finish after SIGTERM, 0 to 3600",
     )
     max_connections: int = Field(
         20_000,
         ge=1,
-        validation_alias=_env("MCP_MAX_CONNECTIONS"),
+        validation_alias=env("MCP_MAX_CONNECTIONS"),
         description="connections held at once by one process, 1 or more",
     )
     session_ttl: Seconds = Field(
-        3600.0, validation_alias=_env("MCP_SESSION_TTL"), description="seconds an unused session is kept"
+        3600.0, validation_alias=env("MCP_SESSION_TTL"), description="seconds an unused session is kept"
     )
     max_sessions: int = Field(
-        100_000, ge=1, validation_alias=_env("MCP_MAX_SESSIONS"), description="sessions held at once, 1 or more"
+        100_000, ge=1, validation_alias=env("MCP_MAX_SESSIONS"), description="sessions held at once, 1 or more"
     )
     max_events: int = Field(
-        1_000, ge=1, validation_alias=_env("MCP_MAX_EVENTS"), description="resumable events kept for one session"
+        1_000, ge=1, validation_alias=env("MCP_MAX_EVENTS"), description="resumable events kept for one session"
     )
     max_event_bytes: int = Field(
         4 * 1024 * 1024,
         ge=1024,
-        validation_alias=_env("MCP_MAX_EVENT_BYTES"),
+        validation_alias=env("MCP_MAX_EVENT_BYTES"),
         description="bytes of resumable events kept for one session, 1024 or more",
     )
 
@@ -159,107 +113,105 @@ class Settings(BaseSettings):
         86_400.0,
         gt=0,
         le=31_536_000,
-        validation_alias=_env("MCP_MAP_TTL"),
+        validation_alias=env("MCP_MAP_TTL"),
         description="seconds a map stays after it was last changed or read, up to a year (31536000)",
     )
     map_max_maps: int = Field(
-        10_000, ge=1, validation_alias=_env("MCP_MAP_MAX_MAPS"), description="maps kept at once, 1 or more"
+        10_000, ge=1, validation_alias=env("MCP_MAP_MAX_MAPS"), description="maps kept at once, 1 or more"
     )
     map_max_markers: int = Field(
-        2_000, ge=1, le=20_000, validation_alias=_env("MCP_MAP_MAX_MARKERS"), description="markers a map, 1 to 20000"
+        2_000, ge=1, le=20_000, validation_alias=env("MCP_MAP_MAX_MARKERS"), description="markers a map, 1 to 20000"
     )
     map_max_layer_bytes: int = Field(
         1024 * 1024,
         ge=1024,
         le=64 * 1024 * 1024,
-        validation_alias=_env("MCP_MAP_MAX_LAYER_BYTES"),
+        validation_alias=env("MCP_MAP_MAX_LAYER_BYTES"),
         description="bytes of GeoJSON a layer, 1024 to 67108864",
     )
     map_max_bytes: int = Field(
         8 * 1024 * 1024,
         ge=1024,
         le=256 * 1024 * 1024,
-        validation_alias=_env("MCP_MAP_MAX_BYTES"),
+        validation_alias=env("MCP_MAP_MAX_BYTES"),
         description="bytes a map, 1024 to 268435456",
     )
 
     # Who may call.
     allowed_hosts: Names = Field(
         (),
-        validation_alias=_env("MCP_ALLOWED_HOSTS"),
+        validation_alias=env("MCP_ALLOWED_HOSTS"),
         description="host names separated by commas, with a port where it matters; * allows every name",
     )
     allowed_origins: Names = Field(
         (),
-        validation_alias=_env("MCP_ALLOWED_ORIGINS"),
+        validation_alias=env("MCP_ALLOWED_ORIGINS"),
         description="origins separated by commas, like https://app.example.org; * allows every origin",
     )
-    auth_tokens: Annotated[Secrets, _long_enough(16)] = Field(
+    auth_tokens: Annotated[Secrets, long_enough(16)] = Field(
         (),
-        validation_alias=_env("MCP_AUTH_TOKENS", "MCP_AUTH_TOKEN"),
+        validation_alias=env("MCP_AUTH_TOKENS", "MCP_AUTH_TOKEN"),
         description="token, token:subject or token:subject:scope scope, separated by commas; 16 characters or more",
     )
     auth_tokens_file: OptionalPath = Field(
         None,
-        validation_alias=_env("MCP_AUTH_TOKENS_FILE"),
+        validation_alias=env("MCP_AUTH_TOKENS_FILE"),
         description="a readable file with one token a line, written like MCP_AUTH_TOKENS",
     )
-    request_state_keys: Annotated[Secrets, _long_enough(32)] = Field(
+    request_state_keys: Annotated[Secrets, long_enough(32)] = Field(
         (),
-        validation_alias=_env("MCP_REQUEST_STATE_KEYS", "MCP_REQUEST_STATE_KEY"),
+        validation_alias=env("MCP_REQUEST_STATE_KEYS", "MCP_REQUEST_STATE_KEY"),
         description="keys of 32 characters or more, separated by commas, the same on every replica; the first seals",
     )
     request_state_keys_file: OptionalPath = Field(
         None,
-        validation_alias=_env("MCP_REQUEST_STATE_KEYS_FILE"),
+        validation_alias=env("MCP_REQUEST_STATE_KEYS_FILE"),
         description="a readable file with one key a line, written like MCP_REQUEST_STATE_KEYS",
     )
 
     # What is told about it.
-    log_level: Annotated[LogLevel, BeforeValidator(_lower)] = Field(
-        "info", validation_alias=_env("MCP_LOG_LEVEL"), description="one of debug, info, warning, error"
+    log_level: LogLevel = Field(
+        "info", validation_alias=env("MCP_LOG_LEVEL"), description="one of debug, info, warning, error"
     )
-    log_format: Annotated[LogFormat, BeforeValidator(_lower)] = Field(
-        "json", validation_alias=_env("MCP_LOG_FORMAT"), description="json or text"
-    )
+    log_format: LogFormat = Field("json", validation_alias=env("MCP_LOG_FORMAT"), description="json or text")
     access_log: bool = Field(
-        False, validation_alias=_env("MCP_ACCESS_LOG"), description="true or false: one log line a request"
+        False, validation_alias=env("MCP_ACCESS_LOG"), description="true or false: one log line a request"
     )
 
     # Kubernetes, the gateway and the mesh.
-    pod_ip: OptionalText = Field(None, validation_alias=_env("POD_IP"), description="this pod's address")
-    pod_name: OptionalText = Field(None, validation_alias=_env("POD_NAME"), description="this pod's name")
+    pod_ip: OptionalText = Field(None, validation_alias=env("POD_IP"), description="this pod's address")
+    pod_name: OptionalText = Field(None, validation_alias=env("POD_NAME"), description="this pod's name")
     namespace: str = Field(
-        "default", validation_alias=_env("KUBERNETES_NAMESPACE"), description="the namespace external servers run in"
+        "default", validation_alias=env("KUBERNETES_NAMESPACE"), description="the namespace external servers run in"
     )
     gateway_image: str = Field(
-        "archon-mcp:latest", validation_alias=_env("ARCHON_MCP_IMAGE"), description="the image external servers run in"
+        "archon-mcp:latest", validation_alias=env("ARCHON_MCP_IMAGE"), description="the image external servers run in"
     )
     server_cpu_limit: str = Field(
         "500m",
         pattern=r"^\d+(\.\d+)?m?$",
-        validation_alias=_env("MCP_SERVER_CPU_LIMIT"),
+        validation_alias=env("MCP_SERVER_CPU_LIMIT"),
         description="a Kubernetes quantity such as 500m or 2",
     )
     server_memory_limit: str = Field(
         "512Mi",
         pattern=r"^\d+(\.\d+)?([EPTGMK]i?|k)?$",
-        validation_alias=_env("MCP_SERVER_MEMORY_LIMIT"),
+        validation_alias=env("MCP_SERVER_MEMORY_LIMIT"),
         description="a Kubernetes quantity such as 512Mi or 2Gi",
     )
-    allow_npx: bool = Field(True, validation_alias=_env("MCP_ALLOW_NPX"), description="true or false")
-    allow_uv: bool = Field(True, validation_alias=_env("MCP_ALLOW_UV"), description="true or false")
+    allow_npx: bool = Field(True, validation_alias=env("MCP_ALLOW_NPX"), description="true or false")
+    allow_uv: bool = Field(True, validation_alias=env("MCP_ALLOW_UV"), description="true or false")
     allow_custom_images: bool = Field(
-        False, validation_alias=_env("MCP_ALLOW_CUSTOM_IMAGES"), description="true or false"
+        False, validation_alias=env("MCP_ALLOW_CUSTOM_IMAGES"), description="true or false"
     )
     mesh_registry_url: OptionalText = Field(
         None,
         pattern=r"^https?://[^/\s]+",
-        validation_alias=_env("MCP_MESH_REGISTRY_URL"),
+        validation_alias=env("MCP_MESH_REGISTRY_URL"),
         description="the registry's address, like http://slipway-registry:8000",
     )
-    mesh_http_enabled: bool = Field(False, validation_alias=_env("MCP_MESH_HTTP_ENABLED"), description="true or false")
-    registry_id: OptionalText = Field(None, validation_alias=_env("REGISTRY_ID"), description="this registry's name")
+    mesh_http_enabled: bool = Field(False, validation_alias=env("MCP_MESH_HTTP_ENABLED"), description="true or false")
+    registry_id: OptionalText = Field(None, validation_alias=env("REGISTRY_ID"), description="this registry's name")
 
     @classmethod
     def settings_customise_sources(
