@@ -1,11 +1,13 @@
-"""A pod that runs one role of our own image: the gateway, a registry, an agent, the operator."""
+"""A pod that runs one role of our own image: a server, the gateway, a registry, an agent, the operator."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pulumi
 from pulumi_kubernetes.core.v1 import (
+    ConfigMapEnvSourceArgs,
     ContainerArgs,
+    EnvFromSourceArgs,
     LocalObjectReferenceArgs,
     PodSpecArgs,
     PodTemplateSpecArgs,
@@ -17,7 +19,9 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from infra import annotations, naming, pods, scheduling
 from infra.pods import Resources, SecretKey
 from infra.ports import Port
+from infra.scheduling import AntiAffinity
 
+# A first start reads the image's bytecode and opens the stores: two minutes before it counts as failed.
 STARTUP_PERIOD_SECONDS = 2
 STARTUP_FAILURES = 60
 
@@ -36,8 +40,13 @@ class Program:
     # Variables from the downward API, beside the pod's address and name: `{"NODE": "spec.nodeName"}`.
     fields: Mapping[str, str] = field(default_factory=dict[str, str])
     secret_environment: Mapping[str, SecretKey | None] = field(default_factory=dict[str, SecretKey | None])
-    # The account it acts as through the Kubernetes API; None mounts no token.
+    # The ConfigMap that has all of `environment`; None puts each variable, and those of every program, into the pod.
+    config_map: pulumi.Input[str] | None = None
+    container: str | None = None
+    # The account it acts as through the Kubernetes API, and whether it does at all.
     account: pulumi.Input[str] | None = None
+    mount_token: bool = False
+    anti_affinity: AntiAffinity = "preferred"
     volumes: tuple[VolumeArgs, ...] = ()
     mounts: tuple[VolumeMountArgs, ...] = ()
     drain_seconds: int = 15
@@ -50,7 +59,7 @@ class Program:
     def template(self, name: str) -> PodTemplateSpecArgs:
         """What the workload called `name` makes its pods from."""
         selector = naming.selector(name, self.component)
-        environment = self._environment(name)
+        environment = self.environment if self.config_map is not None else self._environment(name)
         scraped = annotations.prometheus(self.port) if self.prometheus else {}
         return PodTemplateSpecArgs(
             metadata=ObjectMetaArgs(
@@ -64,13 +73,14 @@ class Program:
             spec=PodSpecArgs(
                 containers=[self._container(environment)],
                 service_account_name=self.account,
-                automount_service_account_token=self.account is not None,
+                automount_service_account_token=self.mount_token,
+                # What Kubernetes would set for a Service called `mcp` reads like the program's own MCP_PORT.
                 enable_service_links=False,
                 image_pull_secrets=None
                 if self.pull_secret is None
                 else [LocalObjectReferenceArgs(name=self.pull_secret)],
                 security_context=pods.restricted_pod(),
-                affinity=scheduling.apart(selector),
+                affinity=scheduling.apart(selector, self.anti_affinity),
                 topology_spread_constraints=scheduling.evenly(selector, per_revision=self.revisions),
                 termination_grace_period_seconds=pods.grace_period(
                     drain_seconds=self.drain_seconds, request_budget_seconds=self.request_budget_seconds
@@ -98,17 +108,23 @@ class Program:
     def _secrets(self) -> dict[str, SecretKey]:
         return {name: reference for name, reference in sorted(self.secret_environment.items()) if reference is not None}
 
+    def _config_source(self) -> list[EnvFromSourceArgs] | None:
+        if self.config_map is None:
+            return None
+        return [EnvFromSourceArgs(config_map_ref=ConfigMapEnvSourceArgs(name=self.config_map))]
+
     def _container(self, environment: Mapping[str, pulumi.Input[str]]) -> ContainerArgs:
         return ContainerArgs(
-            name=self.component,
+            name=self.container or self.component,
             image=self.image,
             image_pull_policy="IfNotPresent",
             command=list(self.command),
             ports=[pods.container_port(self.port)],
+            env_from=self._config_source(),
             env=[
                 *pods.pod_identity(),
                 *(pods.env_from_field(name, path) for name, path in self.fields.items()),
-                *(pods.env(name, value) for name, value in sorted(environment.items())),
+                *(pods.env(name, value) for name, value in sorted(environment.items()) if self.config_map is None),
                 *(pods.env_from_secret(name, given.secret, given.key) for name, given in self._secrets().items()),
             ],
             resources=self.resources.args(),

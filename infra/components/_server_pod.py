@@ -4,27 +4,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pulumi
-from pulumi_kubernetes.core.v1 import (
-    ConfigMapEnvSourceArgs,
-    ContainerArgs,
-    EnvFromSourceArgs,
-    EnvVarArgs,
-    LocalObjectReferenceArgs,
-    PodSpecArgs,
-    PodTemplateSpecArgs,
-)
-from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+from pulumi_kubernetes.core.v1 import PodTemplateSpecArgs
 
-from infra import annotations, naming, pods, scheduling
+from infra import naming, pods
 from infra.commands import SERVE
+from infra.components._program_pod import Program
 
 if TYPE_CHECKING:
     from infra.components.mcp_server import McpServerArgs
 
 CONTAINER = "server"
-# A first start reads the image's bytecode and opens the stores: two minutes before it counts as failed.
-STARTUP_PERIOD_SECONDS = 2
-STARTUP_FAILURES = 60
 
 
 def configuration(name: str, args: "McpServerArgs") -> dict[str, pulumi.Input[str]]:
@@ -74,60 +63,26 @@ def template(
     account: pulumi.Input[str],
 ) -> PodTemplateSpecArgs:
     """What the Deployment makes its pods from."""
-    selector = naming.selector(name, component)
-    return PodTemplateSpecArgs(
-        metadata=ObjectMetaArgs(labels=naming.labels(name, component), annotations=_annotations(args, config)),
-        spec=PodSpecArgs(
-            containers=[_container(args, config_map)],
-            service_account_name=account,
-            automount_service_account_token=args.access != "none",
-            # Variables that Kubernetes makes for a Service called `mcp` would be read as the program's own MCP_PORT.
-            enable_service_links=False,
-            image_pull_secrets=None if args.pull_secret is None else [LocalObjectReferenceArgs(name=args.pull_secret)],
-            security_context=pods.restricted_pod(),
-            affinity=scheduling.apart(selector, args.anti_affinity),
-            topology_spread_constraints=scheduling.evenly(selector),
-            termination_grace_period_seconds=pods.grace_period(
-                drain_seconds=args.drain_seconds, request_budget_seconds=args.request_budget_seconds
-            ),
-            volumes=[pods.scratch_volume()],
-        ),
-    )
-
-
-def _container(args: "McpServerArgs", config_map: pulumi.Input[str]) -> ContainerArgs:
-    return ContainerArgs(
-        name=CONTAINER,
+    program = Program(
+        component=component,
+        container=CONTAINER,
+        command=SERVE,
         image=args.image,
-        image_pull_policy="IfNotPresent",
-        command=list(SERVE),
-        ports=[pods.container_port(args.port)],
-        env_from=[EnvFromSourceArgs(config_map_ref=ConfigMapEnvSourceArgs(name=config_map))],
-        env=[*pods.pod_identity(), *_secret_variables(args)],
-        resources=args.resources.args(),
-        security_context=pods.restricted_container(),
-        volume_mounts=[pods.scratch_mount()],
-        startup_probe=pods.http_probe("/livez", args.port, period=STARTUP_PERIOD_SECONDS, failures=STARTUP_FAILURES),
-        liveness_probe=pods.http_probe("/livez", args.port, period=10, timeout=5),
-        readiness_probe=pods.http_probe("/ready", args.port, period=5, failures=2),
-        lifecycle=pods.drain(args.drain_seconds),
+        namespace=args.namespace,
+        port=args.port,
+        resources=args.resources,
+        environment=config,
+        config_map=config_map,
+        secret_environment=secrets(args),
+        account=account,
+        mount_token=args.access != "none",
+        anti_affinity=args.anti_affinity,
+        drain_seconds=args.drain_seconds,
+        request_budget_seconds=args.request_budget_seconds,
+        prometheus=args.prometheus,
+        pull_secret=args.pull_secret,
     )
-
-
-def _secret_variables(args: "McpServerArgs") -> list[EnvVarArgs]:
-    return [
-        pods.env_from_secret(variable, reference.secret, reference.key)
-        for variable, reference in sorted(secrets(args).items())
-    ]
-
-
-def _annotations(args: "McpServerArgs", config: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Input[str]]:
-    scraped = annotations.prometheus(args.port) if args.prometheus else {}
-    return {
-        **scraped,
-        annotations.CONFIG_CHECKSUM: pulumi.Output.all(**config).apply(annotations.checksum),
-        annotations.REQUEST_BUDGET: str(args.request_budget_seconds),
-    }
+    return program.template(name)
 
 
 def _allowed_hosts(name: str, args: "McpServerArgs") -> pulumi.Output[str]:

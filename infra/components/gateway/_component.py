@@ -132,6 +132,7 @@ class Gateway(Component):
                 "MCP_REQUEST_STATE_KEYS": args.request_state_key,
             },
             account=account,
+            mount_token=True,
             volumes=(file_volume("config", config_map),),
             mounts=(file_mount("config", CONFIG_FOLDER),),
             drain_seconds=args.drain_seconds,

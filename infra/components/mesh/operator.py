@@ -107,6 +107,7 @@ class Operator(Component):
                 "ARCHON_MCP_IMAGE": args.image,
             },
             account=account,
+            mount_token=True,
             drain_seconds=0,
             prometheus=args.prometheus,
             pull_secret=args.pull_secret,
