@@ -29,6 +29,8 @@ _MAX_HEADER_BYTES = 64 * 1024
 class ConnectionLimits:
     header_timeout: float = 10.0
     body_timeout: float = 30.0
+    write_timeout: float = 20.0
+    """Seconds for which a client may leave what is written to it unread."""
     max_body_bytes: int = 4 * 1024 * 1024
 
 
@@ -59,6 +61,8 @@ class _Refused(Exception):
 class GuardedConnection(HttpToolsProtocol):
     """uvicorn's connection, with limits in time and size."""
 
+    _unread: asyncio.TimerHandle | None = None
+
     def __init__(
         self,
         limits: ConnectionLimits,
@@ -83,7 +87,21 @@ class GuardedConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
+        self._stop_waiting_for_reader()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(self._limits.write_timeout, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._stop_waiting_for_reader()
+        super().resume_writing()
+
+    def _stop_waiting_for_reader(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def data_received(self, data: bytes) -> None:
         if self._phase == _ENDED:

@@ -7,6 +7,8 @@ import asyncio
 import httpx
 import pytest
 
+from app.security.connection import ConnectionLimits
+
 
 async def test_the_stream_names_an_endpoint_and_brings_the_answers(serve, open_sse) -> None:
     server = await serve()
@@ -160,3 +162,32 @@ async def test_a_quiet_stream_is_kept_alive_by_comments(serve, open_sse, monkeyp
             if line == ":":
                 return
     pytest.fail("the stream ended")
+
+
+async def test_a_client_that_never_reads_is_cut_off_and_can_come_back(serve, open_sse, web, monkeypatch) -> None:
+    monkeypatch.setattr("app.security.connection.ConnectionLimits.__init__", _impatient(ConnectionLimits.__init__))
+    server = await serve(MCP_MAX_EVENT_BYTES=50_000_000)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
+    writer.write(b"GET /sse HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    endpoint = (await reader.readuntil(b"data: ") + await reader.readline()).decode().rpartition("data: ")[2].strip()
+    reader._transport.pause_reading()
+    url = f"{server.http}{endpoint}"
+    hello = {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    await web.post(url, id=0, method="initialize", params=hello)
+    await web.post(url, method="notifications/initialized")
+    for number in range(100):
+        await web.call(url, number, "echo", text="x" * 90_000)
+    async with asyncio.timeout(10):
+        while len(server.server.server_state.tasks) > 0:  # noqa: ASYNC110 uvicorn tells nobody
+            await asyncio.sleep(0.01)
+    writer.transport.abort()
+    stream = await web.open("GET", f"{server.http}/sse", headers={"Last-Event-ID": f"{endpoint.partition('=')[2]}.1"})
+    await stream.event()
+    assert {(await stream.message())["id"] for _ in range(100)} == set(range(100))
+
+
+def _impatient(original):
+    def init(self, **limits: object) -> None:
+        original(self, **{**limits, "write_timeout": 0.5})
+
+    return init
