@@ -1,5 +1,6 @@
 """The one way in: a call goes in, the whole encoded JSON-RPC response comes out."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
@@ -33,6 +34,8 @@ logger = logging.getLogger("slipway.protocol")
 _decode_unknown = ParamsDecoder(Params)
 _decode_cancelled = msgspec.json.Decoder(CancelledParams).decode
 _BEFORE_INITIALIZED = frozenset(("initialize", "ping"))
+# How long a call waits for the notification that it overtook, and how often it looks.
+_OVERTAKEN_SECONDS, _OVERTAKEN_POLLS = 0.5, 20
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -138,7 +141,8 @@ class Dispatcher:
         if method is None:
             raise ProtocolError(METHOD_NOT_FOUND, f"Method not found: '{call.method[:128]}' in {revision.name}.")
         session = call.session
-        if session is not None and not session.initialized and call.method not in _BEFORE_INITIALIZED:
+        early = session is not None and not session.initialized and call.method not in _BEFORE_INITIALIZED
+        if session is not None and early and not await _initialized_in_time(session):
             raise ProtocolError(
                 INVALID_REQUEST, f"'{call.method}' came before 'notifications/initialized': send that first."
             )
@@ -146,3 +150,12 @@ class Dispatcher:
         if params is None:
             params = method.decode(None if call.params is UNSET else call.params)
         return await method.run(call, params)
+
+
+async def _initialized_in_time(session: SessionView) -> bool:
+    """Whether 'notifications/initialized' follows at once: over HTTP, what was sent second may well arrive first."""
+    for _ in range(_OVERTAKEN_POLLS):
+        await asyncio.sleep(_OVERTAKEN_SECONDS / _OVERTAKEN_POLLS)
+        if session.initialized:
+            return True
+    return False

@@ -17,9 +17,8 @@ _DIGEST = "@sha256:"
 @rule("image")
 def a_published_image_is_named(config: "StackConfig") -> Iterator[Problem]:
     if config.image.strategy == "published" and config.image.ref is None:
-        yield Problem(
-            "image.ref", "missing; image.strategy published needs the image, e.g. registry.acme.io/acme/slipway@sha256:…"
-        )
+        example = "registry.acme.io/acme/slipway@sha256:…"
+        yield Problem("image.ref", f"missing; image.strategy published needs the image, e.g. {example}")
 
 
 @rule("image", "environment")

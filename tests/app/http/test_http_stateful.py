@@ -81,6 +81,17 @@ async def test_a_call_before_initialized_is_refused_but_a_ping_is_not(running, w
     assert "result" in (await running.post(wire.call(4, "tools/list"), session)).json()
 
 
+async def test_a_call_that_overtakes_initialized_waits_for_it(running, wire):
+    params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    opened = await running.post(wire.call(1, "initialize", params))
+    session = {"mcp-session-id": opened.headers["mcp-session-id"]}
+    early = asyncio.create_task(running.post(wire.call(2, "tools/list"), session))
+    await running.post(wire.call(3, "ping"), session)
+    assert not early.done()
+    await running.post(wire.note("notifications/initialized"), session)
+    assert "result" in (await early).json()
+
+
 async def test_a_request_without_a_session_is_refused(running, wire):
     answer = await running.post(wire.call(1, "tools/list"))
     assert (answer.status_code, answer.json()["error"]["code"], answer.json()["id"]) == (400, -32600, 1)
