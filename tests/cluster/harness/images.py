@@ -87,7 +87,7 @@ class Images:
     def _program(self, name: str) -> None:
         tool, program = PROGRAMS[name]
         files = {**MINIMAL_ROOT, name: Tool(tool).binary(program), "etc/ssl/certs/ca-certificates.crt": _roots()}
-        self.store.image(name, [self.store.files(files, ["tmp"])], Settings(entrypoint=[f"/{name}"]))
+        self.store.image(name, [self.store.files(files, ["tmp"])], Settings(entrypoint=[f"/{name}"], user="1000:1000"))
 
     def _on_base(self, name: str) -> str:
         """The base's own image; returns what the others are keyed by."""

@@ -19,6 +19,7 @@ from certificates import Authority
 from control_plane import API_URL, ControlPlane
 from dns import Dns
 from enclosure import Enclosure
+from enforcer import Enforcer
 from images import Images
 from ingress import Ingress
 from kubelet import Kubelet, Proxy
@@ -69,12 +70,15 @@ class Node:
         api = Api(KUBECONFIG)
         images = json.loads(IMAGES.read_text(encoding="utf-8"))
         Volumes(self.enclosure).start(api)
+        enforcer = Enforcer(self.enclosure)
+        enforcer.start()
         kinds = (Dns, Metrics, CertManager, Ingress)
         add_ons: list[AddOn] = [*(kind(api, images) for kind in kinds), Acme(api, images, authority)]
         for add_on in add_ons:
             add_on.start()
         for add_on in add_ons:
             add_on.wait()
+        enforcer.wait()
 
     def _start_runtime(self, authority: Authority) -> None:
         runtime = Runtime(self.enclosure)
