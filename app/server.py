@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 import socket
@@ -16,7 +15,7 @@ import uvicorn
 
 from app.asgi import ASGIApp
 from app.lifecycle import Lifecycle
-from app.process import end_now, loop_factory, raise_file_limit
+from app.process import end_now, loop_factory, raise_file_limit, settle_memory
 from app.security.connection import ConnectionLimits, ConnectionWatch, GuardedConnection
 from app.settings import Settings
 from app.transports.websocket_protocol import WebSocketProtocol
@@ -79,8 +78,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        gc.collect()
-        gc.freeze()  # what was imported stays: no collection walks it again
+        settle_memory()
         self.on_listening()
 
     async def main_loop(self) -> None:

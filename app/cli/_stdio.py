@@ -9,7 +9,7 @@ import signal
 
 from app.cli._equipment import Equipment
 from app.cli._wiring import build_core
-from app.process import end_now, loop_factory
+from app.process import end_now, loop_factory, settle_memory
 from app.settings import Settings
 from app.transports.stdio import StdioServer, protocol_streams
 
@@ -20,6 +20,7 @@ def serve_stdio(settings: Settings) -> int:
         core = build_core(settings)
         line, drain = settings.max_body_bytes, settings.drain_seconds
         server = StdioServer(core.dispatcher, reader, writer, max_line=line, drain=drain)
+        settle_memory()
         if runner.run(_run(server, core.equipment)):
             logging.shutdown()
             # The thread that reads stdin still waits for the client: an orderly exit would wait with it.
