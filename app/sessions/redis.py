@@ -63,7 +63,9 @@ class RedisStore:
 
     async def load(self, session_id: str) -> Session | None:
         cached = self._cache.get(session_id)
-        if cached is not None and self._link.trusted and time.monotonic() < cached.until:
+        # One that is not initialized is asked for each time: its client may say so at another replica just before it
+        # relies on it here.
+        if cached is not None and cached.initialized and self._link.trusted and time.monotonic() < cached.until:
             return cached
         self._link.start()
         mark = self._fetching[session_id] = object()

@@ -201,6 +201,7 @@ async def test_a_follower_outlives_an_outage_and_misses_nothing_that_redis_kept(
 async def test_a_session_in_use_is_not_asked_of_redis_again(redis_server, open_store) -> None:
     store = open_store(redis_server.url)
     session = a_session()
+    session.initialized = True
     await store.create(session)
     async with asyncio.timeout(10):
         while not store._link.trusted:  # noqa: ASYNC110 nobody else wants to know
@@ -221,6 +222,7 @@ def _commands(server) -> int:
 async def test_what_is_cached_is_not_trusted_while_changes_cannot_be_heard(redis_server, open_store) -> None:
     here, there = open_store(redis_server.url), open_store(redis_server.url)
     session = a_session()
+    session.initialized = True
     await here.create(session)
     loaded = await there.load(session.id)
     redis_server.cli("client", "kill", "type", "pubsub")
