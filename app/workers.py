@@ -15,6 +15,8 @@ from typing import NoReturn
 
 logger = logging.getLogger("slipway.workers")
 
+HOPELESS = 2  # the exit status of a worker that no other try would help: the settings are wrong
+
 _LIVED = 1.0  # seconds after which a worker counts as started well
 _MARGIN = 5.0  # seconds beyond the drain budget before a worker is killed
 _ATTEMPTS = 5
@@ -41,6 +43,7 @@ class Workers:
         self._started: dict[int, float] = {}
         self._short_lives = 0
         self._draining = False
+        self._hopeless: int | None = None
         self._alive, self._alive_writer = os.pipe()
 
     def run(self) -> int:
@@ -54,6 +57,9 @@ class Workers:
             match signal.sigwait(_WAITED_FOR):
                 case signal.SIGCHLD:
                     self._reap()
+                    if self._hopeless is not None:
+                        self._kill()
+                        return self._hopeless
                     if not self._draining and self._short_lives >= _ATTEMPTS:
                         logger.error("workers keep ending as soon as they start: giving up")
                         return self._kill()
@@ -84,8 +90,8 @@ class Workers:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _WAITED_FOR)
             self._work(self._alive)
             status = 0
-        except SystemExit:  # told to end before it had begun
-            status = 0
+        except SystemExit as leaving:  # what it cannot start with is told, or it was told to end before it began
+            status = leaving.code if isinstance(leaving.code, int) else 0
         except BaseException:
             logger.exception("a worker failed")
         finally:
@@ -104,7 +110,11 @@ class Workers:
             self._forget(pid)
             if began is None or self._draining:
                 continue
-            fields = {"pid": pid, "status": os.waitstatus_to_exitcode(status)}
+            exit_status = os.waitstatus_to_exitcode(status)
+            if exit_status == HOPELESS:
+                self._hopeless = exit_status
+                return
+            fields = {"pid": pid, "status": exit_status}
             logger.warning("a worker ended: starting another", extra={"fields": fields})
             if time.monotonic() - began >= _LIVED:
                 self._short_lives = 0

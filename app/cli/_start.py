@@ -95,7 +95,10 @@ def _serve_with_workers(settings: Settings, listener: socket.socket) -> int:
 
     def work(parent: int) -> None:
         make = partial(build_application, settings, shared_metrics=directory)
-        run_server(make, settings, listener, parent=parent)
+        try:
+            run_server(make, settings, listener, parent=parent)
+        except WiringError as error:
+            sys.exit(complain([error]))
 
     try:
         return Workers(

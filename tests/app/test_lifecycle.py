@@ -196,6 +196,26 @@ def test_a_second_signal_kills_the_workers(start_slipway: Any, shared_redis: Any
     assert psutil.wait_procs(workers, timeout=5)[1] == []
 
 
+def test_workers_that_cannot_start_at_all_are_not_tried_again(shared_redis: Any) -> None:
+    settings = {"MCP_TRANSPORT": "http", "MCP_PORT": "0", "MCP_WORKERS": "2", "REDIS_URL": shared_redis.url}
+    environment = {**os.environ, **settings, "MCP_TOOLSETS": "nonsense"}
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli"], env=environment, capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 2
+    assert "MCP_TOOLSETS='nonsense' is wrong" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_server_starts_although_redis_is_not_there_yet(start_slipway: Any, make_redis: Any) -> None:
+    redis = make_redis()
+    slipway = start_slipway(REDIS_URL=redis.url)
+    assert httpx.get(f"{slipway.url}/ready").json()["status"] == "degraded"
+    assert "result" in httpx.post(f"{slipway.url}/messages", json=rpc("ping")).json()
+    redis.start()
+    until(lambda: httpx.get(f"{slipway.url}/ready").json()["status"] == "ready")
+
+
 def test_without_redis_several_workers_become_one_and_it_is_said(start_slipway: Any) -> None:
     slipway = start_slipway(MCP_WORKERS="4")
     assert psutil.Process(slipway.process.pid).children() == []
