@@ -29,7 +29,9 @@ def configure_logs(*, level: str, form: str, stream: IO[str] | None = None) -> N
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
     logging.getLogger("slipway").setLevel(level.upper())
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    # Both tell of each connection with its whole address, where a session's id may stand.
+    for name in ("uvicorn.error", "slipway.websocket"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").disabled = True
 
 

@@ -18,6 +18,9 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from app.lifecycle import Lifecycle, Readiness
 
@@ -129,6 +132,28 @@ def test_streams_are_ended_so_that_their_clients_reconnect(start_slipway: Any) -
         stream.read()  # both end: nothing is left hanging
         sse.read()
     assert slipway.wait() == 0
+
+
+def test_websockets_get_their_answers_and_are_told_to_come_back(start_slipway: Any) -> None:
+    slipway = start_slipway()
+    address = f"ws://127.0.0.1:{slipway.port}/mcp"
+    meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
+    call = rpc("tools/call", {"name": "wait", "arguments": {"seconds": 1.2}, "_meta": meta})
+    with (
+        connect(address, subprotocols=[Subprotocol("mcp")]) as idle,
+        connect(address, subprotocols=[Subprotocol("mcp")]) as busy,
+    ):
+        busy.send(json.dumps(call))
+        until(lambda: running_calls(slipway) == 1)
+        slipway.terminate()
+        assert json.loads(busy.recv(timeout=10))["result"]["structuredContent"]["seconds"] >= 1.2
+        for each in (busy, idle):
+            with pytest.raises(ConnectionClosed) as closed:
+                each.recv(timeout=10)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1012
+    assert slipway.wait() == 0
+    assert not [line for line in slipway.lines if "WebSocket" in str(line["event"])]
 
 
 def test_several_workers_share_sessions_and_add_up_their_metrics(start_slipway: Any, shared_redis: Any) -> None:
