@@ -1,0 +1,25 @@
+"""Every benchmark in turn: `make bench`. bench/README.md says what the figures mean."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+# What each measures, and how it is called.
+BENCHMARKS = {
+    "the platform program": ["platform_program.py"],
+    "calls": ["server_calls.py"],
+    "idle connections": ["idle_connections.py"],
+}
+
+
+def main() -> int:
+    failed = 0
+    for title, (script, *options) in BENCHMARKS.items():
+        print(f"\n## {title}\n", flush=True)
+        failed |= subprocess.run([sys.executable, str(HERE / script), *options], cwd=HERE.parent).returncode
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
