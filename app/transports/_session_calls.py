@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
@@ -44,24 +43,20 @@ class Calls:
         self.store = store
         self.board = board
         self.draining = False
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._running: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._running: dict[str, int] = {}
 
-    def start(self, owner: str, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+    def start(self, owner: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run a call for a session or a connection, beside what else runs. Raises `ProtocolError` at the limit."""
-        if self.draining or self._running[owner] >= MOST_RUNNING:
-            if self.draining:
-                raise ProtocolError(
-                    UNAVAILABLE, "This server is shutting down: connect again, and send the request again."
-                )
+        count = self._running.get(owner, 0)
+        if self.draining:
+            raise ProtocolError(UNAVAILABLE, "This server is shutting down: connect again, then send this again.")
+        if count >= MOST_RUNNING:
             raise ProtocolError(
                 LIMIT_REACHED, f"{MOST_RUNNING} requests are running already: send the next when one has been answered."
             )
-        self._running[owner] += 1
-        task = asyncio.create_task(work())
-        self._tasks.add(task)
-        task.add_done_callback(lambda done: self._ended(owner, done))
-        return task
+        self._running[owner] = count + 1
+        self._tasks.add(asyncio.create_task(self._run(owner, work())))
 
     async def drain(self) -> None:
         """Take no more calls, and return when those that run have ended."""
@@ -126,13 +121,20 @@ class Calls:
         if notice.cancel is not None:
             await self.board.cancel(session.id, notice.cancel)
 
-    def _ended(self, owner: str, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._running[owner] -= 1
-        if not self._running[owner]:
-            del self._running[owner]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("a call ended without an answer", exc_info=error)
+    async def _run(self, owner: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception:
+            logger.exception("a call ended without an answer")
+        finally:
+            task = asyncio.current_task()
+            if task is not None:
+                self._tasks.discard(task)
+            left = self._running[owner] - 1
+            if left:
+                self._running[owner] = left
+            else:
+                del self._running[owner]
 
 
 def call_of(
@@ -161,18 +163,25 @@ async def put(channel: SessionChannel, answer: bytes, patience: float = PATIENCE
 
     Raises `StoreUnavailable` when patience ends.
     """
+    with suppress(UnknownSession):
+        try:
+            await channel.send(answer)
+        except StoreUnavailable:
+            await _put_later(channel, answer, patience)
+
+
+async def _put_later(channel: SessionChannel, answer: bytes, patience: float) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience
-    with suppress(UnknownSession):
-        while True:
-            try:
-                await channel.send(answer)
-            except StoreUnavailable:
-                if loop.time() > deadline:
-                    raise
-                await asyncio.sleep(_RETRY_DELAY)
-            else:
-                return
+    while True:
+        await asyncio.sleep(_RETRY_DELAY)
+        try:
+            await channel.send(answer)
+        except StoreUnavailable:
+            if loop.time() > deadline:
+                raise
+        else:
+            return
 
 
 def messages_of(body: bytes, revision: Revision | None) -> list[Message | InvalidMessage]:

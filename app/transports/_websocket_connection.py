@@ -23,7 +23,7 @@ from app.protocol.messages import (
     is_batch,
 )
 from app.protocol.revisions import NEWEST, NEWEST_WITH_HANDSHAKE, REVISIONS
-from app.sessions.store import Session, StoredEvent, StoreUnavailable, UnknownEvent, UnknownSession
+from app.sessions.store import Session, StoreUnavailable, UnknownEvent, UnknownSession
 from app.transports._channel import MAIN_STREAM, SessionChannel
 from app.transports._news import SessionNews
 from app.transports._session_calls import Calls, call_of, messages_of, put, unavailable_answer
@@ -35,7 +35,7 @@ class Connection:
     """Takes in what the client sends, and sends what its calls and its session's main stream bring.
 
     Before a session is open, answers are written as they come. From `initialize` on everything goes through the
-    session's event log and is written in its order, by whoever comes first: the call that appended it, or the follower.
+    session's event log, and what follows the log writes it.
     """
 
     __slots__ = (
@@ -44,10 +44,8 @@ class Connection:
         "_calls",
         "_follower",
         "_gone",
-        "_order",
         "_releasing",
         "_send",
-        "_sent",
         "_session",
         "_trace",
         "id",
@@ -64,9 +62,6 @@ class Connection:
         self._trace = trace
         self._send = send
         self._session: Session | None = None
-        self._sent: int | None = None
-        """The sequence of the newest event that was written; None until it is known."""
-        self._order = asyncio.Lock()
         self._gone = False
         self._follower: asyncio.Task[None] | None = None
         self._releasing: asyncio.Task[None] | None = None
@@ -79,10 +74,9 @@ class Connection:
     async def attach(self, session: Session, after: int | None, *, new: bool = False) -> None:
         """Bring what the session's main stream has after that event (None: from now on), and what comes."""
         self._session = session
-        self._sent = after
         await self._calls.board.hold(session.id, self._release, new=new)
         following = asyncio.get_running_loop().create_future()
-        self._follower = asyncio.create_task(self._follow(session, following))
+        self._follower = asyncio.create_task(self._follow(session, after, following))
         if after is None:
             await asyncio.wait({following})
 
@@ -241,27 +235,17 @@ class Connection:
         return notice.cancel is not None and self._calls.board.cancel_here(self._alone, notice.cancel)
 
     def _channel(self, session: Session) -> SessionChannel:
-        return self._calls.board.channel(session.id, MAIN_STREAM, self._deliver)
+        return self._calls.board.channel(session.id)
 
-    async def _deliver(self, event: StoredEvent) -> None:
-        """Write an event that was appended here, if it is the next: otherwise the follower brings it in its turn."""
-        async with self._order:
-            if self._sent is not None and event.sequence == self._sent + 1:
-                self._sent = event.sequence
-                await self.write(event.data)
-
-    async def _follow(self, session: Session, following: asyncio.Future[None]) -> None:
-        after = None if self._sent is None else f"{MAIN_STREAM}:{self._sent}"
+    async def _follow(self, session: Session, last: int | None, following: asyncio.Future[None]) -> None:
+        after = None if last is None else f"{MAIN_STREAM}:{last}"
         news = SessionNews(self._channel(session))
         try:
             async with self._calls.store.follow_events(session.id, MAIN_STREAM, after=after) as events:
                 following.set_result(None)
                 with self._calls.dispatcher.changes.listen(news):
                     async for event in events:
-                        async with self._order:
-                            if self._sent is None or event.sequence > self._sent:
-                                self._sent = event.sequence
-                                await self.write(event.data)
+                        await self.write(event.data)
         except StoreUnavailable:
             await self.close(RESTART, "sessions cannot be reached: connect again with the session id")
         except UnknownEvent:
