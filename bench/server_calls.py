@@ -1,7 +1,7 @@
 """What a call costs the server: `python bench/server_calls.py`.
 
 Each subject is a server process pinned to one core; the load runs on another. A round loads every subject in turn, so
-that all see the same machine; what is read is the server's CPU time from the OS, a request, and its ratio to the floor of
+that all see the same machine; what is read is the CPU time of the server a request, and its ratio to the floor of
 the same kind in the same round. The table gives medians over rounds.
 """
 
