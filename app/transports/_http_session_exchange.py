@@ -4,11 +4,14 @@ import asyncio
 import secrets
 
 import msgspec
+from msgspec import UNSET
 
 from app.asgi import Receive, Send
+from app.protocol.errors import UNAVAILABLE, ProtocolError
+from app.protocol.messages import encode_notification
 from app.protocol.pacing import Overdue
 from app.protocol.revisions import Revision
-from app.sessions.store import StoredEvent, stream_start
+from app.sessions.store import StoredEvent, StoreUnavailable, TooManySessions, UnknownSession, stream_start
 from app.transports import _sse
 from app.transports._channel import SessionChannel, Switchboard
 from app.transports._http_exchange import Exchange
@@ -16,6 +19,13 @@ from app.transports._http_exchange import Exchange
 RETRY_MS = 1_000
 PATIENT = 1.0
 """Seconds after which a running call's answer becomes a stream, so that its client can resume it from then on."""
+
+
+def unavailable(error: StoreUnavailable) -> ProtocolError:
+    """What a client is told while sessions cannot be reached: that, and how soon to try again."""
+    what = "too many sessions are open" if isinstance(error, TooManySessions) else "sessions cannot be reached"
+    message = f"For the moment {what}: send the same request again in {error.retry_after} s."
+    return ProtocolError(UNAVAILABLE, message, {"retryAfter": error.retry_after})
 
 
 class SessionExchange(Exchange):
@@ -56,22 +66,27 @@ class SessionExchange(Exchange):
 
     async def notify(self, method: str, params: object) -> None:
         """Send a notification: from here on the answer is a stream."""
-        await self.open()
-        await self._log().notify(method, params)
+        await self._send_event(encode_notification(method, UNSET if params is None else params))
 
     async def request(self, method: str, params: object, *, timeout: float | None = None) -> msgspec.Raw:
         """Ask the client on this stream; its answer comes in by a POST of its own, at any replica."""
         await self.open()
-        return await self._log().request(method, params, timeout=timeout)
+        try:
+            return await self._log().request(method, params, timeout=timeout)
+        except StoreUnavailable as error:
+            raise unavailable(error) from None
 
     async def answer(self, answer: bytes, *, last: bool = True) -> None:
         """Send an answer on the stream; the last one ends it."""
-        await self.open()
-        await self._log().send(answer, last=last)
+        await self._send_event(answer, last=last)
 
-    async def end(self) -> None:
-        """End the stream without an answer."""
-        await self.write(b"", last=True)
+    async def _send_event(self, data: bytes, *, last: bool = False) -> None:
+        """Log an event and send it. While the log cannot be reached, a client that is there still gets it."""
+        await self.open()
+        try:
+            await self._log().send(data, last=last)
+        except (StoreUnavailable, UnknownSession):
+            await self.write(_sse.message(data), last=last)
 
     def _events(self) -> str:
         if not self._stream:

@@ -1,7 +1,7 @@
 """Streamable HTTP from 2025-03-26 to 2025-11-25: sessions that any replica can serve."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 from msgspec import UNSET
 
@@ -22,7 +22,6 @@ from app.sessions.store import (
     Session,
     SessionStore,
     StoreUnavailable,
-    TooManySessions,
     UnknownSession,
     new_session_id,
 )
@@ -34,7 +33,7 @@ from app.transports._http_request import (
     send_empty,
     send_json,
 )
-from app.transports._http_session_exchange import SessionExchange
+from app.transports._http_session_exchange import SessionExchange, unavailable
 from app.transports._http_stream import SessionStreams
 
 SESSION = b"mcp-session-id"
@@ -152,7 +151,7 @@ class StatefulHttp:
         finally:
             exchange.unwatch()
         if exchange.streaming:
-            await self._log(lambda: exchange.answer(answer), exchange)
+            await exchange.answer(answer)
         else:
             await send_json(request.send, _STATUS.get(call.failed, 200), answer)
 
@@ -202,6 +201,10 @@ class StatefulHttp:
                 raise
             task.uncancel()
             return encode_error(call.id, ProtocolError(CANCELLED, "The request was cancelled."))
+        except StoreUnavailable as error:
+            problem = unavailable(error)
+            call.failed = problem.code
+            return encode_error(call.id, problem)
         except (UnknownSession, LimitExceeded) as error:
             call.failed = LIMIT_REACHED
             return encode_error(call.id, ProtocolError(LIMIT_REACHED, str(error)))
@@ -218,12 +221,6 @@ class StatefulHttp:
             await self._store.save(session)
         if notice.cancel is not None:
             await self._board.cancel(session.id, notice.cancel)
-
-    async def _log(self, answer: Callable[[], Awaitable[None]], exchange: SessionExchange) -> None:
-        try:
-            await answer()
-        except (UnknownSession, StoreUnavailable):
-            await exchange.end()
 
     def _call(
         self,
@@ -257,10 +254,4 @@ def session_from(handshake: Handshake, *, owner: str) -> Session:
 
 
 def _unavailable(error: StoreUnavailable, request_id: str | int | None) -> HttpError:
-    what = "too many sessions are open" if isinstance(error, TooManySessions) else "sessions cannot be reached"
-    problem = ProtocolError(
-        UNAVAILABLE,
-        f"For the moment {what}: send the same request again in {error.retry_after} s.",
-        {"retryAfter": error.retry_after},
-    )
-    return HttpError(503, problem, request_id, ((b"retry-after", b"%d" % error.retry_after),))
+    return HttpError(503, unavailable(error), request_id, ((b"retry-after", b"%d" % error.retry_after),))

@@ -401,3 +401,41 @@ async def test_the_cap_on_sessions_is_a_retryable_error(running, wire):
     params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
     answer = await running.post(wire.call(1, "initialize", params))
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+
+
+async def test_an_answer_reaches_a_client_that_is_there_although_its_log_is_gone(running, wire, monkeypatch):
+    session = await running.initialize()
+    message = wire.call(1, "tools/call", {"name": "hold", "arguments": {"say": True}})
+    async with streamed(running, wire, message, session) as (_, events):
+        assert "holding" in (await events.message())["params"]["data"]
+
+        async def away(*args, **named):
+            raise StoreUnavailable("away")
+
+        monkeypatch.setattr(running.store, "append", away)
+        running.gates.go.set()
+        assert (await events.message())["result"]["content"][0]["text"] == "held"
+        assert await events.next() is None
+
+
+async def test_a_client_cannot_be_asked_while_the_log_is_gone(running, wire, monkeypatch):
+    session = await running.initialize(capabilities={"sampling": {}})
+
+    async def away(*args, **named):
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(running.store, "append", away)
+    think = wire.call(1, "tools/call", {"name": "think", "arguments": {"question": "?"}})
+    async with streamed(running, wire, think, session) as (_, events):
+        assert (await events.message())["error"]["code"] == -31000
+
+
+async def test_a_change_of_the_session_that_cannot_be_kept_is_a_retryable_error(running, wire, monkeypatch):
+    session = await running.initialize()
+
+    async def away(*args, **named):
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(running.store, "save", away)
+    answer = await running.post(wire.call(1, "logging/setLevel", {"level": "error"}), session)
+    assert (answer.status_code, answer.json()["error"]["code"], answer.json()["id"]) == (503, -31000, 1)
