@@ -10,9 +10,11 @@ BIN := .venv/bin
 # With two cores, two test processes: more would only queue.
 TEST_PROCESSES ?= $(shell nproc 2>/dev/null || echo 2)
 PYTEST_ARGS ?=
+# Whose cluster test-cluster uses: a node of its own, or `existing`.
+CLUSTER ?= node
 say = printf '\033[1m› %s\033[0m\n'
 
-.PHONY: help setup run test check format golden preview up review bench clean
+.PHONY: help setup run test check format golden preview up review bench clean test-cluster cluster-up cluster-down
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2}'
@@ -23,7 +25,7 @@ help: ## List the targets
 	  echo "Slipway needs Python 3.11 or later, as \`$(PYTHON)\`: install it, or run make PYTHON=/path/to/python3.11 …" >&2; exit 1; }
 	@mkdir -p .venv; if command -v uv >/dev/null; then \
 	  [ -x $(BIN)/python ] || { $(say) 'make a virtual environment in .venv'; uv venv -q --allow-existing --python $(PYTHON) .venv; }; \
-	  ln -sf "$$(command -v uv)" .venv/.uv; \
+	  printf '#!/bin/sh\nexec "%s" "$$@"\n' "$$(command -v uv)" > .venv/.uv.new; chmod +x .venv/.uv.new; mv .venv/.uv.new .venv/.uv; \
 	else \
 	  $(say) 'make a virtual environment in .venv, with uv from PyPI'; \
 	  $(PYTHON) -m venv .venv || { echo 'Python has no venv module: on Debian, apt-get install python3-venv' >&2; exit 1; }; \
@@ -55,6 +57,21 @@ test: .venv/.ready-dev ## Run the tests
 	@$(BIN)/python tests/tools.py
 	@$(say) 'run the tests'
 	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
+
+# The harness itself hears Ctrl-C, and takes the node down.
+test-cluster: .venv/.ready-dev ## Run the stacks on a real node (Linux, root); CLUSTER=existing uses KUBECONFIG
+	@if [ "$(CLUSTER)" = existing ]; then \
+	  [ -n "$${KUBECONFIG:-}" ] || { echo 'CLUSTER=existing: set KUBECONFIG to the file of a cluster that tests may change' >&2; exit 1; }; \
+	  exec $(BIN)/pytest tests/cluster --cluster $(PYTEST_ARGS); \
+	else \
+	  exec $(BIN)/python tests/cluster/harness run $(BIN)/pytest tests/cluster --cluster $(PYTEST_ARGS); \
+	fi
+
+cluster-up: .venv/.ready-dev ## Start the tests' node and leave it running
+	@$(BIN)/python tests/cluster/harness up
+
+cluster-down: .venv/.ready-dev ## Take it down
+	@$(BIN)/python tests/cluster/harness down
 
 check: .venv/.ready-dev ## Format and lint check, types, import contracts
 	@$(say) 'formatting'; $(BIN)/ruff format --check -q .

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from build import Tool
-from certificates import Authority
+from harness.build import Tool
+from harness.certificates import Authority
 
 READY_SECONDS = 90
 

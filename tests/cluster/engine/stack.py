@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from build import Tool
+from harness.build import Tool
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 PLUGINS = Path(__file__).resolve().parent / "plugins"
@@ -74,8 +74,12 @@ class Done:
         return found
 
     @property
-    def diagnostics(self) -> list[str]:
-        return [event["diagnosticEvent"]["message"] for event in self.events if "diagnosticEvent" in event]
+    def errors(self) -> list[str]:
+        """What the engine, the program and the providers said is wrong."""
+        said = [event["diagnosticEvent"] for event in self.events if "diagnosticEvent" in event]
+        if not self.events and self.output.startswith("{"):
+            said = json.loads(self.output).get("diagnostics") or []
+        return [entry["message"] for entry in said if entry["severity"] == "error"]
 
     def steps(self) -> dict[str, dict[str, Any]]:
         """Each resource's last step that is not `same`, by `Kind/name`."""
@@ -216,7 +220,7 @@ class Stack:
                     child.kill()
                     output, errors = child.communicate()
                 errors += f"\nended by the tests after {timeout:.0f} s"
-        text = output if arguments[0] in ("preview", "stack") and child.returncode == 0 else output + errors
+        text = output if output and arguments[0] in ("preview", "stack") else output + errors
         return Checked(child.returncode, text)
 
 

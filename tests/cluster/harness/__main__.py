@@ -4,36 +4,23 @@ import argparse
 import contextlib
 import fcntl
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from build import BuildError, build
-from enclosure import leftovers
-from images import Images
-from node import Node
-from places import CACHE, KUBECONFIG
-from process import NotReadyError
-
-
-class Refusal(Exception):
-    """Why this machine, or this moment, will not do."""
-
-
-def refuse_unfit() -> None:
-    """Raise Refusal where a node cannot be run."""
-    instead = "with a cluster of your own, use CLUSTER=existing and KUBECONFIG"
-    if sys.platform != "linux":
-        raise Refusal(f"the test node needs Linux, for its namespaces and cgroups; {instead}")
-    if os.geteuid() != 0:
-        raise Refusal(f"the test node needs root, for its namespaces, mounts and iptables; {instead}")
-    if shutil.which("nsenter") is None or shutil.which("iptables") is None:
-        raise Refusal(f"the test node needs nsenter (util-linux) and iptables; {instead}")
+# ruff: noqa: E402
+from harness.build import BuildError, build
+from harness.enclosure import leftovers
+from harness.images import Images
+from harness.node import Node
+from harness.places import CACHE, KUBECONFIG
+from harness.process import NotReadyError
+from harness.tools import Refusal, install, refuse_unfit
+from harness.traces import snapshot
 
 
 @contextlib.contextmanager
@@ -50,6 +37,7 @@ def alone() -> Iterator[None]:
 
 def prepare() -> None:
     """Make what is missing in the cache."""
+    install()
     build()
     Images().make()
 
@@ -57,32 +45,48 @@ def prepare() -> None:
 def up(node: Node) -> None:
     """Start a node, over whatever a run that was killed has left."""
     if leftovers():
-        print("› tidy up after a run that was killed", flush=True)
-        node.stop()
+        say("tidy up after a run that was killed")
+        stop(node)
     try:
         node.start()
     except BaseException:
-        node.stop()
+        stop(node)
         raise
 
 
-def down(node: Node) -> None:
-    node.stop()
-    remaining = leftovers()
-    if remaining:
+def stop(node: Node) -> None:
+    """End the node; impatience does not stop the end half-way."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    with node.stage("end of the node"):
+        node.stop()
+    if remaining := leftovers():
         raise NotReadyError("the node left behind:\n" + "\n".join(remaining))
 
 
 def run(node: Node, command: list[str]) -> int:
-    """Run a command with a node: one that is up already stays up, one started for it goes with it."""
-    kept = node.ready
-    if not kept:
-        up(node)
-    try:
+    """Run a command with a node: one that is kept stays up, one started for it goes with it."""
+    if node.kept:
+        node.refresh()
         return subprocess.run(command, env={**os.environ, "KUBECONFIG": str(KUBECONFIG)}).returncode
+    if leftovers():
+        say("tidy up after a run that was killed")
+        node.stop()
+    before = snapshot()
+    up(node)
+    try:
+        with node.stage("tests", quiet=True):
+            code = subprocess.run(command, env={**os.environ, "KUBECONFIG": str(KUBECONFIG)}).returncode
     finally:
-        if not kept:
-            down(node)
+        stop(node)
+    if changed := snapshot() ^ before:
+        raise NotReadyError("the machine is not as it was before the node:\n" + "\n".join(sorted(changed)))
+    say("seconds: " + ", ".join(f"{name} {seconds:.0f}" for name, seconds in node.stages.items()))
+    return code
+
+
+def say(what: str) -> None:
+    print(f"› {what}", flush=True)
 
 
 def main() -> int:
@@ -100,16 +104,18 @@ def main() -> int:
             return 0
         with alone():
             if arguments.action == "down":
-                down(node)
-            elif arguments.action == "run":
+                stop(node)
+                return 0
+            with node.stage("preparation", quiet=True):
                 prepare()
+            if arguments.action == "run":
                 return run(node, arguments.command)
-            elif node.ready:
-                print(f"already up: export KUBECONFIG={KUBECONFIG}")
+            if node.kept:
+                node.refresh()
             else:
-                prepare()
                 up(node)
-                print(f"up: export KUBECONFIG={KUBECONFIG}")
+                node.keep()
+            say(f"up: export KUBECONFIG={KUBECONFIG}")
     except (Refusal, BuildError, NotReadyError) as problem:
         print(problem, file=sys.stderr)
         return 1

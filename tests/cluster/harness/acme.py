@@ -2,10 +2,10 @@
 
 import json
 
-from api import Api, Object
-from certificates import Authority
-from kubelet import CLUSTER_DNS
-from manifests import AddOn, account, config_map, deployment, namespace, service
+from harness.api import Api, Object
+from harness.certificates import Authority
+from harness.kubelet import CLUSTER_DNS
+from harness.manifests import AddOn, account, config_map, deployment, namespace, service
 
 SPACE = "acme"
 NAME = "pebble"

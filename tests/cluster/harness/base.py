@@ -5,8 +5,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from build import BuildError
-from places import CACHE
+from harness.build import BuildError
+from harness.places import CACHE
 
 SUITE = "bookworm"
 # Python for the app, and what the stores of a stack run on; one base, so that a node unpacks it once.

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from places import CACHE, TOOLCHAIN
+from harness.places import CACHE, TOOLCHAIN
 
 VERSION_FLAGS = {
     "pulumi": "-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}",

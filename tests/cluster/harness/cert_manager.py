@@ -1,9 +1,10 @@
 """cert-manager: its definitions, its three programs and its admission."""
 
 import yaml
-from api import Object
-from build import Tool
-from manifests import AddOn, account, deployment, namespace, service
+
+from harness.api import Object
+from harness.build import Tool
+from harness.manifests import AddOn, account, deployment, namespace, service
 
 SPACE = "cert-manager"
 WEBHOOK = "cert-manager-webhook"

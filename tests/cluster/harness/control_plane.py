@@ -5,10 +5,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from build import Tool
-from certificates import Authority
-from enclosure import NODE_ADDRESS, POD_RANGE, SERVICE_RANGE, Enclosure
-from process import Process
+from harness.build import Tool
+from harness.certificates import Authority
+from harness.enclosure import NODE_ADDRESS, POD_RANGE, SERVICE_RANGE, Enclosure
+from harness.process import Process
 
 API_PORT = 6443
 ETCD_CLIENT, ETCD_PEER = "http://127.0.0.1:2379", "http://127.0.0.1:2380"

@@ -1,9 +1,9 @@
 """CoreDNS: names of Services and pods, and the hosts of tests, which lead to the ingress."""
 
-from api import Object
-from ingress import INGRESS_SERVICE
-from kubelet import CLUSTER_DNS
-from manifests import AddOn, account, cluster_role, config_map, deployment, service
+from harness.api import Object
+from harness.ingress import INGRESS_SERVICE
+from harness.kubelet import CLUSTER_DNS
+from harness.manifests import AddOn, account, cluster_role, config_map, deployment, service
 
 SPACE = "kube-system"
 # Hosts below these are the ingress: what tests and the examples call their servers.

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from build import BuildError
-from oci import Settings
+from harness.build import BuildError
+from harness.oci import Settings
 
 RUN_MINUTES = 15
 NOT_COPIED = shutil.ignore_patterns("__pycache__", ".git")

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from places import NAME, RUN, STATE
+from harness.places import NAME, RUN, STATE
 
 HOST_ADDRESS = "10.78.0.1"
 NODE_ADDRESS = "10.78.0.2"

@@ -1,6 +1,6 @@
 """Enforces NetworkPolicies on the node: keeps iptables as `policy.py` says, after every change.
 
-Runs as a program of the node, in its network namespace: `enforcer.py KUBECONFIG`.
+Runs as a program of the node, in its network namespace: `python -m harness.enforcer KUBECONFIG`.
 """
 
 import subprocess
@@ -8,12 +8,12 @@ import sys
 import time
 from pathlib import Path
 
-from api import Api
-from enclosure import Enclosure
-from follow import keep_doing
-from places import KUBECONFIG
-from policy import ENTRY, PREFIX, TABLE, World, chains, restore_text
-from process import Process
+from harness.api import Api
+from harness.enclosure import Enclosure
+from harness.follow import keep_doing
+from harness.places import KUBECONFIG
+from harness.policy import ENTRY, PREFIX, TABLE, World, chains, restore_text
+from harness.process import Process, module
 
 PODS, SPACES, POLICIES = "/api/v1/pods", "/api/v1/namespaces", "/apis/networking.k8s.io/v1/networkpolicies"
 # Where packets from and to pods pass: those for other pods, and those for the node itself.
@@ -28,7 +28,7 @@ class Enforcer:
         self._process = Process("enforcer", enclosure)
 
     def start(self) -> None:
-        self._process.start([sys.executable, Path(__file__), KUBECONFIG])
+        self._process.start(module(__name__, KUBECONFIG))
 
     def wait(self) -> None:
         self._process.wait(lambda: f"-A {HOOKS[-1]} -j {ENTRY}" in self._enclosure.call("iptables-save", "-t", TABLE))

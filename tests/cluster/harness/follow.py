@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 
 import httpx
-from api import Api
+
+from harness.api import Api
 
 # Also without a change, should one have been missed.
 AT_LEAST_EVERY_SECONDS = 30.0

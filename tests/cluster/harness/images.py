@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import base
-from build import BuildError, Tool
-from dockerfile import Builder, authorities
-from oci import Settings, Store
-from places import CACHE, HERE, REPOSITORY
-from runtime import REGISTRY
+from harness import base
+from harness.build import BuildError, Tool
+from harness.dockerfile import Builder, authorities
+from harness.oci import Settings, Store
+from harness.places import CACHE, HERE, REPOSITORY
+from harness.runtime import REGISTRY
 
 STAND_INS = HERE / "standins"
 # Each program's tool, and its name there.

@@ -1,8 +1,8 @@
 """traefik, reading the Ingresses and annotations that are made for ingress-nginx."""
 
-from api import Object
-from enclosure import NODE_ADDRESS
-from manifests import AddOn, account, deployment, namespace, service
+from harness.api import Object
+from harness.enclosure import NODE_ADDRESS
+from harness.manifests import AddOn, account, deployment, namespace, service
 
 SPACE = "ingress-nginx"
 NAME = "ingress-nginx-controller"

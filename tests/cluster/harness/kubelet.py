@@ -4,12 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import yaml
-from build import Tool
-from certificates import Authority
-from control_plane import API_URL
-from enclosure import NODE_ADDRESS, POD_RANGE, Enclosure
-from places import NAME
-from process import Process
+
+from harness.build import Tool
+from harness.certificates import Authority
+from harness.control_plane import API_URL
+from harness.enclosure import NODE_ADDRESS, POD_RANGE, Enclosure
+from harness.places import NAME
+from harness.process import Process
 
 CLUSTER_DNS = "10.96.0.10"
 

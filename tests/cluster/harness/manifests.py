@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from api import Api, Object, path_of
-from process import wait_until
+from harness.api import Api, Object, path_of
+from harness.process import wait_until
 
 
 class AddOn:
@@ -114,7 +114,7 @@ def deployment(
     labels: Mapping[str, str] | None = None,
     user: int = 65534,
 ) -> Object:
-    """One pod under the service account of its own name, with ConfigMaps or, with `secret/`, Secrets mounted by path."""
+    """One pod under the service account of its own name; `files` mounts ConfigMaps and, as `secret/…`, Secrets."""
     volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}]
     mounts: list[dict[str, Any]] = [{"name": "tmp", "mountPath": "/tmp"}]
     for index, (path, source) in enumerate((files or {}).items()):

@@ -1,7 +1,7 @@
 """metrics-server: what pods use, for the autoscaler."""
 
-from api import Object
-from manifests import AddOn, account, cluster_role, deployment, service
+from harness.api import Object
+from harness.manifests import AddOn, account, cluster_role, deployment, service
 
 SPACE = "kube-system"
 NAME = "metrics-server"

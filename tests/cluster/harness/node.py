@@ -8,28 +8,29 @@ those in place of docker.io's. Hosts below `.test` lead to the ingress, for pods
 whose own certificate `certificates/ca.crt` vouches for. Logs are `/run/slipway-test-node/*.log`.
 """
 
+import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 
-from acme import Acme
-from api import Api
-from cert_manager import CertManager
-from certificates import Authority
-from control_plane import API_URL, ControlPlane
-from dns import Dns
-from enclosure import Enclosure
-from enforcer import Enforcer
-from images import Images
-from ingress import Ingress
-from kubelet import Kubelet, Proxy
-from manifests import AddOn
-from metrics import Metrics
-from places import IMAGES, KUBECONFIG, NAME
-from process import wait_until
-from registry import Registry
-from runtime import Runtime
-from volumes import Volumes
+from harness.acme import Acme
+from harness.api import Api
+from harness.cert_manager import CertManager
+from harness.certificates import Authority
+from harness.control_plane import API_URL, ControlPlane
+from harness.dns import Dns
+from harness.enclosure import Enclosure
+from harness.enforcer import Enforcer
+from harness.images import Images
+from harness.ingress import Ingress
+from harness.kubelet import Kubelet, Proxy
+from harness.manifests import AddOn
+from harness.metrics import Metrics
+from harness.places import IMAGES, KUBECONFIG, NAME, RUN
+from harness.process import wait_until
+from harness.registry import Registry
+from harness.runtime import Runtime
+from harness.volumes import Volumes
 
 
 class Node:
@@ -38,32 +39,46 @@ class Node:
     def __init__(self) -> None:
         self.enclosure = Enclosure()
         self.stages: dict[str, float] = {}
+        self._ready, self._kept = RUN / "ready", RUN / "kept"
 
     def start(self) -> None:
         """Start everything. Whatever goes wrong, what was started is for the caller to stop."""
-        self._stage("enclosure", self.enclosure.start)
+        with self.stage("enclosure"):
+            self.enclosure.start()
         certificates = self.enclosure.run / "certificates"
         certificates.mkdir(mode=0o700)
         authority = Authority(certificates)
         plane = ControlPlane(self.enclosure, authority)
-        self._stage("control plane", plane.start)
+        with self.stage("control plane"):
+            plane.start()
         authority.kubeconfig(KUBECONFIG, API_URL, "administrator", ("system:masters",))
-        self._stage("registry", self._start_registry)
-        self._stage("runtime", lambda: self._start_runtime(authority))
-        self._stage("add-ons", lambda: self._start_add_ons(authority))
-        (self.enclosure.run / "ready.json").write_text(json.dumps({"stages": self.stages}), encoding="utf-8")
+        with self.stage("registry"):
+            Registry(self.enclosure).start(Images())
+        with self.stage("runtime"):
+            self._start_runtime(authority)
+        with self.stage("add-ons"):
+            self._start_add_ons(authority)
+        self._ready.touch()
 
     @property
     def ready(self) -> bool:
         """Whether a node is up, whoever started it."""
-        return (self.enclosure.run / "ready.json").exists() and self.enclosure.attach()
+        return self._ready.exists() and self.enclosure.attach()
+
+    @property
+    def kept(self) -> bool:
+        """Whether a node is up that is to stay up until somebody takes it down."""
+        return self._kept.exists() and self.ready
+
+    def keep(self) -> None:
+        self._kept.touch()
+
+    def refresh(self) -> None:
+        """Bring the images of a node that is up to what the tree says now."""
+        Registry(self.enclosure).push(Images())
 
     def stop(self) -> None:
         self.enclosure.stop()
-
-    def _start_registry(self) -> None:
-        images = Registry(self.enclosure).start(Images())
-        IMAGES.write_text(json.dumps(images, indent=2), encoding="utf-8")
 
     def _start_add_ons(self, authority: Authority) -> None:
         """All at once, for most of their time they wait for one another."""
@@ -93,12 +108,16 @@ class Node:
         path = "/api/v1/namespaces/default/serviceaccounts/default"
         wait_until("the default service account", lambda: api.get(path) is not None, seconds=30)
 
-    def _stage(self, name: str, step: Callable[[], None]) -> None:
+    @contextlib.contextmanager
+    def stage(self, name: str, *, quiet: bool = False) -> Iterator[None]:
+        """Time a part of the work under a name, and say how long it took."""
         began = time.monotonic()
-        print(f"› start {name} …", end=" ", flush=True)
-        step()
-        self.stages[name] = round(time.monotonic() - began, 1)
-        print(f"{self.stages[name]} s", flush=True)
+        if not quiet:
+            print(f"› {name} …", end=" ", flush=True)
+        yield
+        self.stages[name] = time.monotonic() - began
+        if not quiet:
+            print(f"{self.stages[name]:.1f} s", flush=True)
 
 
 def _is_ready(api: Api) -> bool:

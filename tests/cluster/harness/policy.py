@@ -1,7 +1,7 @@
 """NetworkPolicy objects as iptables rules: what a policy says of a pod, in chains of that pod's own.
 
-Nothing here touches the kernel; `enforcer.py` does. In the mangle table, for it is passed before anything is accepted, and
-after a Service's address has become a pod's.
+Nothing here touches the kernel; `enforcer.py` does. In the mangle table, for it is passed before anything is accepted,
+and after a Service's address has become a pod's.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, collapse_addresses, ip_network
 from typing import Any
 
-from api import Object
+from harness.api import Object
 
 TABLE = "mangle"
 ENTRY = "SLIPWAY-POLICY"

@@ -4,11 +4,13 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from enclosure import Enclosure
+from harness.enclosure import Enclosure
+from harness.places import HERE
 
 POLL_SECONDS = 0.05
 
@@ -70,6 +72,11 @@ class Process:
                 self._child.send_signal(number)
                 self._child.wait(seconds)
                 return
+
+
+def module(name: str, *arguments: str | Path) -> list[str | Path]:
+    """The command that runs a module of this package as a program of the node."""
+    return ["env", f"PYTHONPATH={HERE.parent}", sys.executable, "-m", name, *arguments]
 
 
 def plain_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:

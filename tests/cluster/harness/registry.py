@@ -1,15 +1,17 @@
 """The node's registry: crane's own, holding the images that were made, and whatever a stack pushes while it is up."""
 
+import json
 import shutil
 import subprocess
 import urllib.error
 import urllib.request
 
-from build import Tool
-from enclosure import Enclosure
-from images import Images, references
-from process import Process, plain_environment
-from runtime import REGISTRY
+from harness.build import Tool
+from harness.enclosure import Enclosure
+from harness.images import Images, references
+from harness.places import IMAGES
+from harness.process import Process, plain_environment
+from harness.runtime import REGISTRY
 
 
 class Registry:
@@ -19,8 +21,8 @@ class Registry:
         self._enclosure = enclosure
         self._process = Process("registry", enclosure)
 
-    def start(self, images: Images) -> dict[str, str]:
-        """Serve every image; returns each one's reference by digest."""
+    def start(self, images: Images) -> None:
+        """Serve every image, and write down each one's reference by digest."""
         disk = self._enclosure.state / "registry"
         # What is pushed here later must not be in the cache, so only the files are shared.
         command = ["cp", "-r", "--link", str(images.store.folder / "blobs"), str(disk)]
@@ -30,7 +32,12 @@ class Registry:
         crane = Tool("crane").binary("crane")
         self._process.start([crane, "registry", "serve", f"--address={REGISTRY}", f"--disk={disk}"])
         self._process.wait(_answers)
-        return {name: self._push(images, name, reference) for name, reference in references().items()}
+        self.push(images)
+
+    def push(self, images: Images) -> None:
+        """Bring a registry that serves to what was made last."""
+        known = {name: self._push(images, name, reference) for name, reference in references().items()}
+        IMAGES.write_text(json.dumps(known, indent=2), encoding="utf-8")
 
     def stop(self) -> None:
         self._process.stop()

@@ -3,8 +3,8 @@
 import json
 import subprocess
 
-from enclosure import NODE_ADDRESS, POD_RANGE, Enclosure
-from process import Process
+from harness.enclosure import NODE_ADDRESS, POD_RANGE, Enclosure
+from harness.process import Process
 
 REGISTRY = f"{NODE_ADDRESS}:5000"
 PAUSE = f"{REGISTRY}/pause:1"

@@ -1,17 +1,17 @@
 """Volumes for claims: a folder of the node for each, made when the claim is and removed with it.
 
-Runs as a program of the node, for as long as the node is up: `volumes.py KUBECONFIG FOLDER`.
+Runs as a program of the node, for as long as the node is up: `python -m harness.volumes KUBECONFIG FOLDER`.
 """
 
 import shutil
 import sys
 from pathlib import Path
 
-from api import Api, Object
-from enclosure import Enclosure
-from follow import keep_doing
-from places import KUBECONFIG, NAME
-from process import Process
+from harness.api import Api, Object
+from harness.enclosure import Enclosure
+from harness.follow import keep_doing
+from harness.places import KUBECONFIG, NAME
+from harness.process import Process, module
 
 CLASS = "standard"
 PROVISIONER = "slipway.test/folder"
@@ -38,7 +38,7 @@ class Volumes:
                 "allowVolumeExpansion": True,
             }
         )
-        self._process.start([sys.executable, Path(__file__), KUBECONFIG, self._folder])
+        self._process.start(module(__name__, KUBECONFIG, self._folder))
 
     def stop(self) -> None:
         self._process.stop()
