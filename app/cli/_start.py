@@ -93,12 +93,17 @@ def _serve_with_workers(settings: Settings, listener: socket.socket) -> int:
     from app.server import run_server
     from app.telemetry.metrics import forget_worker
 
+    family = os.getpid()
+
     def work(parent: int) -> None:
         make = partial(build_application, settings, shared_metrics=directory)
         try:
             run_server(make, settings, listener, parent=parent)
         except WiringError as error:
             sys.exit(complain([error]))
+        finally:
+            if os.getppid() != family:  # killed before it could tidy up
+                shutil.rmtree(directory, ignore_errors=True)
 
     try:
         return Workers(

@@ -200,12 +200,16 @@ def test_workers_finish_their_calls_when_the_parent_is_told_to_end(start_slipway
     assert slipway.wait() == 0
 
 
-def test_workers_end_when_their_parent_is_killed(start_slipway: Any, shared_redis: Any) -> None:
-    slipway = start_slipway(MCP_WORKERS="2", REDIS_URL=shared_redis.url)
+def test_workers_end_when_their_parent_is_killed(start_slipway: Any, shared_redis: Any, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    slipway = start_slipway(MCP_WORKERS="2", REDIS_URL=shared_redis.url, TMPDIR=str(scratch))
+    assert len(list(scratch.iterdir())) == 1
     workers = psutil.Process(slipway.process.pid).children()
     slipway.process.kill()
     slipway.wait()
     assert psutil.wait_procs(workers, timeout=10)[1] == []
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_second_signal_kills_the_workers(start_slipway: Any, shared_redis: Any) -> None:
