@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -24,6 +25,12 @@ def cpu(pid: int) -> float:
     """Seconds of CPU that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 async def echo_app(scope, receive, send) -> None:
@@ -111,7 +118,7 @@ def main() -> None:
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[0]})  # both servers inherit this core
     server, port = start_server({"REDIS_URL": given.redis} if given.redis else {})
-    echo_port = port + 1 if port < 65_000 else port - 1
+    echo_port = free_port()
     echo = subprocess.Popen([sys.executable, __file__, "--echo", str(echo_port)])
     os.sched_setaffinity(0, {cores[-1]})
     try:

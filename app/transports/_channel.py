@@ -20,6 +20,9 @@ MAIN_STREAM = "main"
 """A session's stream for all that is not part of one answer: what a GET, an SSE or a WebSocket connection follows."""
 
 DEFAULT_REQUEST_TIMEOUT = 120.0
+LINGER = 60.0
+"""Seconds for which news is gathered for a client that is away."""
+
 _RETRY_DELAY = 0.5
 _SESSIONS = "sessions"
 
@@ -70,6 +73,7 @@ class Switchboard:
         self._running: dict[tuple[str, RequestId], RunningCall] = {}
         self._waiting: dict[tuple[str, str], asyncio.Future[msgspec.Raw]] = {}
         self._holders: dict[str, Callable[[], None]] = {}
+        self._lingering: dict[str, tuple[asyncio.TimerHandle, Callable[[], None]]] = {}
         self._listening = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -85,6 +89,8 @@ class Switchboard:
         await stop(self._tasks)
         for future in self._waiting.values():
             future.cancel()
+        for session_id in tuple(self._lingering):
+            self._finish(session_id)
 
     def channel(self, session_id: str, stream: str = MAIN_STREAM, deliver: Deliver | None = None) -> SessionChannel:
         """The way back for one call; `deliver` is told of each event once it is in the log."""
@@ -163,10 +169,18 @@ class Switchboard:
             with suppress(StoreUnavailable):
                 await self.store.publish(_SESSIONS, _encode_letter(_Held(session_id, self.replica)))
 
-    def let_go(self, session_id: str, release: Callable[[], None]) -> None:
-        """Hold a session's main stream no longer."""
-        if self._holders.get(session_id) == release:
-            del self._holders[session_id]
+    def let_go(self, session_id: str, release: Callable[[], None], finish: Callable[[], None]) -> None:
+        """Hold a session's main stream no longer.
+
+        `finish` is called when someone, here or elsewhere, holds it again, or when its client has been away for long:
+        until then what is news for the session is to be put on its stream, so that a client that comes back has it.
+        """
+        if self._holders.get(session_id) != release:
+            finish()
+            return
+        del self._holders[session_id]
+        timer = asyncio.get_running_loop().call_later(LINGER, self._finish, session_id)
+        self._lingering[session_id] = timer, finish
 
     def is_held(self, session_id: str) -> bool:
         """Whether the session's main stream is held in this process."""
@@ -188,7 +202,14 @@ class Switchboard:
                     running.task.cancel()
         return found
 
+    def _finish(self, session_id: str) -> None:
+        timer, finish = self._lingering.pop(session_id, (None, None))
+        if timer is not None and finish is not None:
+            timer.cancel()
+            finish()
+
     def _release(self, session_id: str) -> None:
+        self._finish(session_id)
         holder = self._holders.pop(session_id, None)
         if holder is not None:
             holder()

@@ -51,9 +51,9 @@ class EventStreams:
     def closed(self, stream: EventStream) -> None:
         """A stream ended."""
         self._open.pop(stream, None)
-        if stream.news is not None:
-            self.changes.detach(stream.news)
-            self.board.let_go(stream.session_id, stream.end)
+        news = stream.news
+        if news is not None:
+            self.board.let_go(stream.session_id, stream.end, lambda: self.changes.detach(news))
 
     def _beat(self) -> None:
         self._pulse = None

@@ -44,6 +44,7 @@ class Connection:
         "_calls",
         "_follower",
         "_gone",
+        "_news",
         "_releasing",
         "_send",
         "_session",
@@ -64,6 +65,7 @@ class Connection:
         self._session: Session | None = None
         self._gone = False
         self._follower: asyncio.Task[None] | None = None
+        self._news: SessionNews | None = None
         self._releasing: asyncio.Task[None] | None = None
 
     @property
@@ -75,6 +77,8 @@ class Connection:
         """Bring what the session's main stream has after that event (None: from now on), and what comes."""
         self._session = session
         await self._calls.board.hold(session.id, self._release, new=new)
+        self._news = SessionNews(self._channel(session))
+        self._calls.dispatcher.changes.attach(self._news)
         following = asyncio.get_running_loop().create_future()
         self._follower = asyncio.create_task(self._follow(session, after, following))
         if after is None:
@@ -125,7 +129,9 @@ class Connection:
     async def leave(self) -> None:
         """The connection is gone: nothing more is written. Calls of a session go on; its client may come back."""
         self._gone = True
-        self._calls.board.let_go(self.id, self._release)
+        news = self._news
+        if news is not None:
+            self._calls.board.let_go(self.id, self._release, lambda: self._calls.dispatcher.changes.detach(news))
         if self._follower is not None:
             self._follower.cancel()
             await asyncio.wait({self._follower})
@@ -239,13 +245,11 @@ class Connection:
 
     async def _follow(self, session: Session, last: int | None, following: asyncio.Future[None]) -> None:
         after = None if last is None else f"{MAIN_STREAM}:{last}"
-        news = SessionNews(self._channel(session))
         try:
             async with self._calls.store.follow_events(session.id, MAIN_STREAM, after=after) as events:
                 following.set_result(None)
-                with self._calls.dispatcher.changes.listen(news):
-                    async for event in events:
-                        await self.write(event.data)
+                async for event in events:
+                    await self.write(event.data)
         except StoreUnavailable:
             await self.close(RESTART, "sessions cannot be reached: connect again with the session id")
         except UnknownEvent:

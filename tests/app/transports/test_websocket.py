@@ -162,6 +162,18 @@ async def test_a_dropped_client_that_comes_back_misses_nothing_and_gets_nothing_
     assert (await again.call(4, "echo", text="on"))["id"] == 4
 
 
+async def test_what_changed_while_a_client_was_away_is_told_once_when_it_comes_back(serve, open_socket) -> None:
+    server = await serve()
+    away, other = await open_socket(server.ws), await open_socket(server.ws)
+    await away.initialize()
+    await other.initialize()
+    away.drop()
+    await other.call(1, "test_trigger_tool_change")
+    again = await open_socket(f"{server.ws}?session_id={away.session_id}&last_event_id={away.received}")
+    assert (await again.receive())["method"] == "notifications/tools/list_changed"
+    assert (await again.request(2, "ping"))["id"] == 2
+
+
 async def test_a_client_may_come_back_by_headers(serve, open_socket) -> None:
     server = await serve()
     first = await open_socket(server.ws)
