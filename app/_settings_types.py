@@ -60,5 +60,11 @@ RedisUrl = Annotated[
 MongoUri = Annotated[SecretStr | None, BeforeValidator(_blank_is_none), _scheme("mongodb", "mongodb+srv")]
 
 
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_blank_is_none)]
+_IS_HTTP = Field(pattern=r"^https?://[^/\s@]+(/[^\s?#]*)?$")
+HttpUrl = Annotated[str, _IS_HTTP]
+OptionalHttpUrl = Annotated[Annotated[str, _IS_HTTP] | None, BeforeValidator(_blank_is_none)]
+
+
 def env(name: str, *others: str) -> Any:
     return AliasChoices(name, *others)

@@ -48,4 +48,10 @@ def _map(settings: Settings, equipment: Equipment) -> None:
     equip_map(settings, equipment)
 
 
-_EQUIPPERS: dict[str, Callable[[Settings, Equipment], None]] = {"map": _map}
+def _war(settings: Settings, equipment: Equipment) -> None:
+    from app.cli._outbound import equip_war
+
+    equip_war(settings, equipment)
+
+
+_EQUIPPERS: dict[str, Callable[[Settings, Equipment], None]] = {"map": _map, "war": _war}
