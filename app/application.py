@@ -18,7 +18,10 @@ _DRAINING = "this server is shutting down: connect again"
 
 
 class Application:
-    """Routes by exact path. `site` answers every other path: the page, the REST routes and the 404s."""
+    """Routes by exact path. `site` answers every other path: the page, the REST routes and the 404s.
+
+    No token is asked for at the paths `public` and at those that begin with one of `public_under`.
+    """
 
     def __init__(
         self,
@@ -26,6 +29,7 @@ class Application:
         http: Mapping[str, ASGIApp],
         websocket: Mapping[str, ASGIApp],
         public: frozenset[str],
+        public_under: tuple[str, ...] = (),
         site: ASGIApp,
         guard: Guard,
         lifecycle: Lifecycle,
@@ -36,6 +40,7 @@ class Application:
         self._http = dict(http)
         self._websocket = dict(websocket)
         self._public = public
+        self._public_under = public_under
         self._site = site
         self._guard = guard
         self._lifecycle = lifecycle
@@ -55,8 +60,9 @@ class Application:
     async def _serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         preflight = scope["method"] == "OPTIONS"
+        public = preflight or path in self._public or path.startswith(self._public_under)
         try:
-            admitted = self._guard.admit(scope["headers"], public=preflight or path in self._public)
+            admitted = self._guard.admit(scope["headers"], public=public)
         except Refusal as refusal:
             await self._refuse(refusal, send)
             return

@@ -18,6 +18,7 @@ from app.security.origins import OriginPolicy
 from app.security.tokens import BearerTokens, TokenFormatError
 from app.sessions.store import SessionStore, StoreLimits
 from app.settings import Settings
+from app.telemetry.activity import Activity
 from app.telemetry.metrics import Metrics
 from app.telemetry.observed import ObservedDispatcher
 from app.toolsets import About, ToolsetRegistry, load
@@ -36,6 +37,7 @@ class Core:
     registry: ToolsetRegistry
     dispatcher: Dispatcher
     metrics: Metrics
+    activity: Activity
     equipment: Equipment
 
 
@@ -52,16 +54,18 @@ def build_core(settings: Settings, *, shared_metrics: str | None = None) -> Core
     except ValueError as error:
         raise WiringError(f"MCP_TOOLSETS={','.join(settings.toolsets)!r} is wrong: {error}") from None
     metrics = Metrics(version=VERSION, shared=shared_metrics)
+    activity = Activity()
     dispatcher = ObservedDispatcher(
         registry,
         Implementation(name=settings.service_name, version=VERSION),
         sealer=StateSealer(settings.sealing_keys) if settings.sealing_keys else StateSealer.ephemeral(),
         metrics=metrics,
+        activity=activity,
         log_calls=settings.access_log,
         time_limit=settings.request_timeout,
     )
     registry.listen_updates(lambda uri: dispatcher.changes.tell(Change("resource", uri)))
-    return Core(registry, dispatcher, metrics, equipment)
+    return Core(registry, dispatcher, metrics, activity, equipment)
 
 
 def build_store(settings: Settings) -> SessionStore:
@@ -138,8 +142,9 @@ def build_application(settings: Settings, *, shared_metrics: str | None = None) 
     application = Application(
         http={"/mcp": streamable, "/sse": sse, "/messages": bare, **equipment.routes, **probes},
         websocket={"/mcp": websocket},
-        public=frozenset({"/", "/page/page.css", "/page/page.js", *probes}),
-        site=LazyApp(lambda: _site(settings, core.registry, wants_token=guard.wants_token)),
+        public=frozenset({"/", "/map", *probes}),
+        public_under=("/page/", "/map/"),
+        site=LazyApp(lambda: _site(settings, core, wants_token=guard.wants_token)),
         guard=guard,
         lifecycle=lifecycle,
         metrics=core.metrics,
@@ -149,7 +154,7 @@ def build_application(settings: Settings, *, shared_metrics: str | None = None) 
     return application, lifecycle
 
 
-def _site(settings: Settings, registry: ToolsetRegistry, *, wants_token: bool) -> ASGIApp:
+def _site(settings: Settings, core: Core, *, wants_token: bool) -> ASGIApp:
     from app.web.site import About as Shown
     from app.web.site import build_site
 
@@ -157,10 +162,11 @@ def _site(settings: Settings, registry: ToolsetRegistry, *, wants_token: bool) -
         service=settings.service_name,
         version=VERSION,
         toolsets=settings.toolsets,
-        stores=registry.about.stores,
+        stores=core.registry.about.stores,
         wants_token=wants_token,
+        activity=core.activity,
     )
-    site = build_site(registry, about)
+    site = build_site(core.registry, about)
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         await site(scope, receive, send)

@@ -11,6 +11,7 @@ from app.protocol.dispatcher import Dispatcher
 from app.protocol.errors import INTERNAL_ERROR, UNAVAILABLE, ProtocolError
 from app.protocol.messages import encode_error
 from app.protocol.pacing import TimeLimit, TimeLimitPassed
+from app.telemetry.activity import Activity
 from app.telemetry.metrics import Metrics
 from app.telemetry.tracing import current_call
 
@@ -20,13 +21,22 @@ _UNLIMITED = frozenset(("tools/call", "subscriptions/listen"))  # each tool has 
 
 
 class ObservedDispatcher(Dispatcher):
-    """Answers as `Dispatcher` does, and tells `metrics`."""
+    """Answers as `Dispatcher` does, and tells `metrics` and `activity`."""
 
-    def __init__(self, *args: Any, metrics: Metrics, log_calls: bool, time_limit: float = 300.0, **named: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        metrics: Metrics,
+        log_calls: bool,
+        activity: Activity | None = None,
+        time_limit: float = 300.0,
+        **named: Any,
+    ) -> None:
         super().__init__(*args, **named)
         self._limit = TimeLimit(time_limit)
         metrics.expect({*self._with_handshake, *self._stateless})
         self._metrics = metrics
+        self._activity = activity or Activity()
         self._log_calls = log_calls
         self._running = metrics.running
 
@@ -34,6 +44,7 @@ class ObservedDispatcher(Dispatcher):
         began = perf_counter()
         token = current_call.set(call)
         self._running.inc()
+        self._activity.running += 1
         try:
             if call.method in _UNLIMITED:
                 return await super().answer(call)
@@ -48,6 +59,8 @@ class ObservedDispatcher(Dispatcher):
         finally:
             seconds = perf_counter() - began
             self._running.dec()
+            self._activity.running -= 1
+            self._activity.answered(call, seconds)
             self._metrics.answered(call.method, call.failed, seconds)
             if self._log_calls:
                 self._log(call, seconds)

@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 
 from app.protocol.content import ToolDefinition
+from app.web.assets import assets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,25 +26,43 @@ class Facts:
     base: str
     """The address that the browser came by, without a slash at its end."""
     wants_token: bool
+    has_map: bool = False
+
+
+def head(title: str, *, up: str = "", script: str) -> str:
+    """All before a page's body; `up` leads from the page's folder to the server's root."""
+    files = assets()
+    style, code = escape(f"{up}page/{files['page.css'].path}"), escape(f"{up}page/{files[script].path}")
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta name="color-scheme" content="light dark"><title>{escape(title)}</title>'
+        f'<link rel="icon" href="data:,"><link rel="stylesheet" href="{style}">'
+        f'<script src="{code}" type="module"></script></head>'
+    )
+
+
+def token_form(label: str, *, hidden: bool = False) -> str:
+    """Asks for the token that calls need."""
+    return (
+        f'<form id="token-form"{" hidden" if hidden else ""}><label for="token">Token</label>'
+        '<input id="token" type="password" autocomplete="off" required>'
+        f'<button type="submit">{escape(label)}</button></form>'
+    )
 
 
 def render_page(facts: Facts, tools: Sequence[ToolDefinition]) -> str:
     """The whole page."""
     title = escape(facts.service)
+    form = token_form("Show the tools") if facts.wants_token else ""
     body = (
         f"<header><h1>{title}</h1><p>MCP server, version {escape(facts.version)}</p></header>"
-        f"<main>{_running(facts)}{_commands(facts, tools)}"
-        f'<section aria-labelledby="tools-title"><h2 id="tools-title">Tools</h2>{_token(facts)}'
-        f'<div id="tools">{render_tools(tools) if not facts.wants_token else ""}</div></section></main>'
+        f"<main>{_running(facts)}{_map() if facts.has_map else ''}{_commands(facts, tools)}"
+        f'<section aria-labelledby="tools-title"><h2 id="tools-title">Tools</h2>{form}'
+        f'<div id="tools">{render_tools(tools) if not facts.wants_token else ""}</div></section>{_live()}</main>'
         '<p id="said" role="status" class="away"></p>'
     )
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta name="color-scheme" content="light dark"><title>{title}</title>'
-        '<link rel="icon" href="data:,"><link rel="stylesheet" href="page/page.css">'
-        f'<script src="page/page.js" defer></script></head><body>{body}</body></html>'
-    )
+    return f"{head(facts.service, script='page.js')}<body>{body}</body></html>"
 
 
 def render_tools(tools: Sequence[ToolDefinition]) -> str:
@@ -100,13 +119,34 @@ def _trial(tools: Sequence[ToolDefinition]) -> str:
     return ""
 
 
-def _token(facts: Facts) -> str:
-    if not facts.wants_token:
-        return ""
+def _map() -> str:
+    """The way to the maps."""
     return (
-        '<form id="token-form"><label for="token">Token</label>'
-        '<input id="token" type="password" autocomplete="off" required>'
-        '<button type="submit">Show the tools</button></form>'
+        '<section aria-labelledby="map-title"><h2 id="map-title">Map</h2>'
+        "<p>What agents draw with the map's tools appears here as they do it. "
+        '<a href="map/default">Open the map “default”</a>, or one that a tool named:</p>'
+        '<form id="map-form"><label for="map-session">Map session</label>'
+        '<input id="map-session" required maxlength="128" pattern="[A-Za-z0-9._\\-]+" autocomplete="off" '
+        'title="Letters, digits, - _ and .">'
+        '<button type="submit">Open</button></form></section>'
+    )
+
+
+def _live() -> str:
+    """Who is connected and what was called; filled by the script."""
+    tables = {
+        "live-sessions": ("Sessions", ("Client", "Revision", "Calls", "Last call")),
+        "live-calls": ("Latest calls", ("Call", "Client", "Outcome", "Took", "When")),
+    }
+    made = "".join(
+        f'<div class="table"><table id="{name}"><caption>{caption}</caption><thead><tr>'
+        + "".join(f'<th scope="col">{column}</th>' for column in columns)
+        + "</tr></thead><tbody></tbody></table></div>"
+        for name, (caption, columns) in tables.items()
+    )
+    return (
+        '<section id="live" aria-labelledby="live-title" hidden><h2 id="live-title">Live on this replica</h2>'
+        f'<p id="live-now"></p>{made}</section>'
     )
 
 

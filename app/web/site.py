@@ -1,18 +1,19 @@
-"""What a browser and other programs read besides the protocol: the page, its two assets, and a small REST part."""
+"""What a browser and other programs read besides the protocol: the pages, their files, and a small REST part."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from importlib.resources import files
+import re
+from collections.abc import Awaitable, Callable
+from typing import Annotated
 
-from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
-from pydantic import BaseModel, Field
+from fastapi import FastAPI, Header, Request
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from app.protocol.content import ToolDefinition
 from app.protocol.handlers import Registry
 from app.protocol.revisions import REVISIONS
+from app.web.api import About, api_router, definitions
+from app.web.assets import assets
+from app.web.map_page import render_map
 from app.web.page import Facts, render_page, render_tools
 
 _POLICY = (
@@ -25,36 +26,8 @@ _SAFE = {
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
 }
-_ASSETS = {"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class About:
-    """What the page tells about the running program."""
-
-    service: str
-    version: str
-    toolsets: Sequence[str]
-    stores: dict[str, str]
-    wants_token: bool
-
-
-class Status(BaseModel):
-    """What runs."""
-
-    service: str = Field(examples=["slipway"])
-    version: str
-    tools: int = Field(description="How many tools are served")
-    toolsets: list[str]
-    stores: dict[str, str] = Field(description="What is kept where", examples=[{"sessions": "redis"}])
-    revisions: list[str] = Field(description="The protocol revisions that are spoken, the oldest first")
-
-
-class ToolSummary(BaseModel):
-    """One tool, shortly; `tools/list` of the protocol says all."""
-
-    name: str
-    description: str
+_FOR_EVER = "public, max-age=31536000, immutable"
+_MAP_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 def build_site(registry: Registry, about: About) -> FastAPI:
@@ -79,34 +52,37 @@ def build_site(registry: Registry, about: About) -> FastAPI:
             revisions=list(REVISIONS),
             base=_address(request),
             wants_token=about.wants_token,
+            has_map=about.has_map,
         )
-        return HTMLResponse(render_page(facts, [] if about.wants_token else _definitions(registry)))
+        return HTMLResponse(render_page(facts, [] if about.wants_token else definitions(registry)))
 
-    @site.get("/page/tools", response_class=HTMLResponse, include_in_schema=False)
+    @site.get("/parts/tools", response_class=HTMLResponse, include_in_schema=False)
     async def tools_fragment() -> HTMLResponse:
-        return HTMLResponse(render_tools(_definitions(registry)))
+        return HTMLResponse(render_tools(definitions(registry)))
 
     @site.get("/page/{name}", include_in_schema=False)
-    async def asset(name: str) -> Response:
-        if name not in _ASSETS:
-            return JSONResponse({"error": f"there is no {name!r} here"}, 404)
-        body = files("app.web").joinpath(name).read_bytes()
-        return Response(body, media_type=_ASSETS[name], headers={"cache-control": "max-age=300"})
+    async def asset(name: str, accept_encoding: Annotated[str, Header()] = "") -> Response:
+        found = assets().at(name)
+        if found is None:
+            return JSONResponse({"error": f"there is no {name[:200]!r} here: load the page again"}, 404)
+        headers = {"cache-control": _FOR_EVER, "vary": "accept-encoding"}
+        if "gzip" not in accept_encoding:
+            return Response(found.body, media_type=found.content_type, headers=headers)
+        return Response(found.compressed, media_type=found.content_type, headers=headers | {"content-encoding": "gzip"})
 
-    @site.get("/api/status", summary="What runs")
-    async def status() -> Status:
-        return Status(
-            service=about.service,
-            version=about.version,
-            tools=len(registry.tools()),
-            toolsets=list(about.toolsets),
-            stores=about.stores,
-            revisions=list(REVISIONS),
-        )
+    @site.get("/map", include_in_schema=False)
+    async def default_map() -> Response:
+        return RedirectResponse("map/default")
 
-    @site.get("/api/tools", summary="The tools served, shortly")
-    async def tools() -> list[ToolSummary]:
-        return [ToolSummary(name=tool.name, description=_text(tool.description)) for tool in _definitions(registry)]
+    @site.get("/map/{session}", response_class=HTMLResponse, include_in_schema=False)
+    async def one_map(session: str) -> Response:
+        if not about.has_map:
+            return JSONResponse({"error": "there are no maps here: add map to MCP_TOOLSETS"}, 404)
+        if not _MAP_NAME.fullmatch(session):
+            return JSONResponse({"error": "a map's name has 1 to 128 letters, digits, - _ and ."}, 404)
+        return HTMLResponse(render_map(about.service, session))
+
+    site.include_router(api_router(registry, about))
 
     @site.exception_handler(404)
     async def nothing_here(request: Request, _: Exception) -> JSONResponse:
@@ -120,11 +96,3 @@ def _address(request: Request) -> str:
     """How the browser came here; only shown, so a proxy's word for the scheme is good enough."""
     scheme = "https" if request.headers.get("x-forwarded-proto") == "https" else request.url.scheme
     return f"{scheme}://{request.url.netloc}"
-
-
-def _definitions(registry: Registry) -> list[ToolDefinition]:
-    return [tool.definition for tool in registry.tools()]
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

@@ -59,7 +59,7 @@ def test_nothing_is_fetched_from_elsewhere() -> None:
     assert addresses
     assert all(not re.match(r"(https?:)?//", str(address)) for address in addresses)
     for asset in ("page.css", "page.js"):
-        text = files("app.web").joinpath(asset).read_text("utf-8")
+        text = files("app.web").joinpath("static", asset).read_text("utf-8")
         assert "http://" not in text
         assert "https://" not in text
         assert "@import" not in text
