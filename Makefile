@@ -14,7 +14,7 @@ PYTEST_ARGS ?=
 CLUSTER ?= node
 say = printf '\033[1m› %s\033[0m\n'
 
-.PHONY: help setup run test check format golden preview up review bench clean test-cluster cluster-up cluster-down
+.PHONY: help setup run test check format golden preview up bench clean test-cluster cluster-up cluster-down
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2}'

@@ -152,6 +152,7 @@ class Stack:
     registered: list[Registered]
     finished: dict[str, dict[str, Any]] = field(default_factory=dict)
     result: Any = None
+    exports: dict[str, Any] = field(default_factory=dict)
 
     def all(self, kind: str) -> list[Registered]:
         """Every resource of a kind, the last part of its type token: `Deployment`."""
@@ -187,12 +188,20 @@ def run_program(
     mocks.set_mocks(monitor.mocks, project="slipway", stack=stack, preview=False, monitor=monitor)
     pulumi.runtime.set_all_config(config or {}, secrets or [])
     result: list[Any] = []
+    exports: dict[str, Any] = {}
+
+    def body() -> pulumi.Output[None]:
+        root = pulumi.runtime.get_root_resource()
+        root.outputs.clear()
+        result.append(program())
+        return pulumi.Output.all(**root.outputs).apply(exports.update)
+
     try:
-        pulumi.runtime.test(lambda: result.append(program()))()
+        pulumi.runtime.test(body)()
     finally:
         asyncio.set_event_loop(None)
         loop.close()
-    return Stack(registered=monitor.registered, finished=monitor.finished, result=result[0])
+    return Stack(registered=monitor.registered, finished=monitor.finished, result=result[0], exports=exports)
 
 
 @pytest.fixture
