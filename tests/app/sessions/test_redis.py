@@ -233,6 +233,20 @@ async def test_what_is_cached_is_not_trusted_while_changes_cannot_be_heard(redis
             await asyncio.sleep(0)  # the cut connection has to be noticed
 
 
+@pytest.mark.parametrize("way", ["killed", "frozen"])
+async def test_what_is_cached_is_not_served_once_redis_is_known_to_be_away(redis_server, open_store, way) -> None:
+    store = open_store(redis_server.url, timeout=0.5)
+    session = a_session()
+    session.initialized = True
+    await store.create(session)
+    await store.load(session.id)
+    redis_server.kill() if way == "killed" else redis_server.freeze()
+    with pytest.raises(StoreUnavailable):
+        await store.append(session.id, "main", b"x")
+    with pytest.raises(StoreUnavailable):
+        await store.load(session.id)
+
+
 async def test_every_key_has_a_time_to_live_and_our_prefix(redis_server, open_store) -> None:
     store = open_store(redis_server.url, limits=StoreLimits(ttl=100))
     session = a_session()
