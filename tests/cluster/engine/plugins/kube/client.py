@@ -129,6 +129,12 @@ class Cluster:
             raise ApiError(answer.status_code, body)
         return body
 
+    def close(self) -> None:
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
     def _connected(self) -> httpx.Client:
         with self._lock:
             if self._client is None:

@@ -58,6 +58,16 @@ def fold_secret(news: Properties) -> None:
     news.secrets = {path for path in news.secrets if path[:1] != ("stringData",)} | {("data",)}
 
 
+def spell(value: Any) -> Any:
+    """Schemas of definitions as the API server spells them: the SDK has `x_kubernetes_list_type` for its classes."""
+    if isinstance(value, dict):
+        return {
+            key.replace("_", "-") if key.startswith("x_kubernetes_") else key: spell(item)
+            for key, item in value.items()
+        }
+    return [spell(item) for item in value] if isinstance(value, list) else value
+
+
 def importable(live: dict[str, Any]) -> dict[str, Any]:
     """Of an object that others made, what a program would have to say."""
     inputs = {key: copy.deepcopy(value) for key, value in live.items() if key != "status"}

@@ -52,6 +52,8 @@ class KubernetesStandIn(StandIn):
         naming.name(news.plain, olds.plain, _name(request.urn), request.randomSeed)
         naming.place(self.cluster, news.plain, self.config.get("namespace") or "default")
         naming.fold_secret(news)
+        if news.plain.get("kind") == "CustomResourceDefinition":
+            news.plain = naming.spell(news.plain)
         return provider_pb2.CheckResponse(inputs=_encoded(news.plain, news.secrets))
 
     def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802

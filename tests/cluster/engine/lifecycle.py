@@ -1,0 +1,158 @@
+"""What happens to a stack in its life, as steps that any test can take, and what must hold after each."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.plugins.kube.client import ApiError, Cluster
+from engine.stack import Done, Stack
+
+# Made by the cluster in its own time, by nobody's hand, and gone the same way.
+PASSING = frozenset(
+    {
+        "Event",
+        "Lease",
+        "EndpointSlice",
+        "Endpoints",
+        "PodMetrics",
+        "NodeMetrics",
+        "ControllerRevision",
+        "ComponentStatus",
+    }
+)
+Thing = tuple[str, str, str]
+
+
+def everything(cluster: Cluster) -> set[Thing]:
+    """Every object that a person would call one: its kind, namespace and name."""
+    groups = cluster.request("GET", "/apis")["groups"]
+    versions = ["v1", *(group["preferredVersion"]["groupVersion"] for group in groups)]
+    found: set[Thing] = set()
+    for version in versions:
+        root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        try:
+            resources = cluster.request("GET", root)["resources"]
+        except ApiError:
+            continue
+        for resource in resources:
+            if "/" in resource["name"] or "list" not in resource["verbs"] or resource["kind"] in PASSING:
+                continue
+            listed = cluster.request("GET", f"{root}/{resource['name']}").get("items") or []
+            for item in listed:
+                metadata = item["metadata"]
+                found.add((resource["kind"], metadata.get("namespace", ""), metadata["name"]))
+    return found
+
+
+def fine(done: Done, what: str) -> Done:
+    assert done.fine, f"{what} ended with {done.status}: {done.errors or done.output[-3000:]}"
+    return done
+
+
+def review(preview: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """`slipway review` of a preview's file."""
+    command = [sys.executable, "-m", "app.cli", "review", str(preview), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+@dataclass
+class Life:
+    """A stack on a cluster, and what the cluster had before it."""
+
+    stack: Stack
+    cluster: Cluster
+    before: set[Thing] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.before = self.before or everything(self.cluster)
+
+    def previews_and_is_reviewed(self) -> None:
+        done, path = self.stack.preview()
+        fine(done, "the preview")
+        found = review(path)
+        assert found.returncode == 0, found.stdout + found.stderr
+        assert everything(self.cluster) <= self.before, "a preview changed the cluster"
+
+    def comes_up(self) -> Done:
+        done = fine(self.stack.up(), "the update")
+        assert set(done.changes) == {"create"}, done.changes
+        return done
+
+    def stays_as_it_is(self, when: str) -> None:
+        done = fine(self.stack.up(), f"an update {when}")
+        assert not done.changes, (when, done.changes, sorted(done.steps()))
+
+    def takes(self, overlay: dict[str, Any]) -> Done:
+        """Change the configuration: something changes in place, and nothing that holds data is lost."""
+        self.stack.change(overlay)
+        done = fine(self.stack.up(), "the update of a changed value")
+        assert done.changes, "the changed value changed nothing"
+        return done
+
+    def mends_what_a_hand_changed(self) -> None:
+        """kubectl changes a workload; a refresh sees it, an update mends it."""
+        workload = next(entry for entry in self.stack.resources() if _is_workload(entry))
+        path = self.cluster.path_of(workload["inputs"])
+        given = workload["inputs"]["spec"]["template"]["spec"]["containers"][0]["image"]
+        container = {
+            "name": workload["inputs"]["spec"]["template"]["spec"]["containers"][0]["name"],
+            "image": "by.hand/it:1",
+        }
+        self.cluster.request(
+            "PATCH",
+            path,
+            params={"fieldManager": "kubectl-edit"},
+            json={"spec": {"template": {"spec": {"containers": [container]}}}},
+            kind="application/strategic-merge-patch+json",
+        )
+        fine_or_unready = self.stack.refresh()
+        assert fine_or_unready.fine or "by.hand" in fine_or_unready.output, fine_or_unready.errors
+        seen = next(entry for entry in self.stack.resources() if entry["urn"] == workload["urn"])
+        assert seen["inputs"]["spec"]["template"]["spec"]["containers"][0]["image"] == "by.hand/it:1"
+        fine(self.stack.up(), "the update that mends")
+        live = self.cluster.request("GET", path)
+        assert live["spec"]["template"]["spec"]["containers"][0]["image"] == given
+
+    def refuses_to_lose_data(self, overlay: dict[str, Any]) -> None:
+        """A preview that would lose data does not pass the review."""
+        config = self.stack.config
+        self.stack.change(overlay)
+        _, path = self.stack.preview()
+        found = review(path)
+        self.stack.configure(config)
+        assert found.returncode in (1, 2), found.stdout + found.stderr
+
+    def recovers_from_an_object_in_the_way(self, namespace: str) -> None:
+        """The first update fails half-way on something that somebody else made; without it, the next one succeeds."""
+        by_hand = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+        self.cluster.apply(by_hand, "somebody")
+        failed = self.stack.up()
+        assert not failed.fine
+        assert any("already exists" in error for error in failed.errors), failed.errors
+        self.cluster.delete(by_hand, "Foreground")
+        wait_for(lambda: self.cluster.get("v1", "Namespace", None, namespace) is None, "the end of the namespace")
+
+    def leaves_nothing(self) -> None:
+        fine(self.stack.destroy(), "the destruction")
+        assert not [entry for entry in self.stack.resources() if entry["custom"]]
+        wait_for(lambda: not everything(self.cluster) - self.before, "the end of what the stack made", self._left)
+
+    def _left(self) -> str:
+        return json.dumps(sorted(everything(self.cluster) - self.before))
+
+
+def _is_workload(entry: dict[str, Any]) -> bool:
+    return entry["type"].startswith("kubernetes:apps/v1:") and not entry.get("delete")
+
+
+def wait_for(holds: Callable[[], object], what: str, why: Callable[[], object] = str, *, seconds: float = 60) -> None:
+    """Poll until something holds."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"{what} did not come within {seconds:.0f} s. {why()}"
+        time.sleep(0.2)
