@@ -41,15 +41,19 @@ class _Log:
         event = StoredEvent(stream, sequence, data, last)
         self.events.append(event)
         self.size += len(data)
-        while len(self.events) > limits.max_events or (self.size > limits.max_bytes and len(self.events) > 1):
-            dropped = self.events.pop(0)
-            self.size -= len(dropped.data)
-            if dropped.last:
-                del self.counts[dropped.stream]
+        self.trim(limits.max_events, limits.max_bytes)
         for follower in self.followers:
             if follower.stream == stream:
                 follower.wake()
         return event
+
+    def trim(self, max_events: int, max_bytes: int) -> None:
+        """Drop the oldest events beyond the bounds, but never the newest one."""
+        while len(self.events) > max_events or (self.size > max_bytes and len(self.events) > 1):
+            dropped = self.events.pop(0)
+            self.size -= len(dropped.data)
+            if dropped.last:
+                del self.counts[dropped.stream]
 
     def after(self, stream: str, sequence: int) -> list[StoredEvent]:
         newest = self.counts.get(stream, 0)
@@ -147,6 +151,7 @@ class MemoryStore:
         self._logs: dict[str, _Log] = {}
         self._channels: dict[str, set[asyncio.Queue[bytes]]] = {}
         self._kept: dict[str, tuple[float, bytes]] = {}
+        self._size = 0  # of all events
         self._swept = time.time()
 
     def __len__(self) -> int:
@@ -184,7 +189,13 @@ class MemoryStore:
 
     async def append(self, session_id: str, stream: str, data: bytes, *, last: bool = False) -> StoredEvent:
         check_stream_name(stream)
-        return self.log_of(session_id).append(stream, data, self.limits, last=last)
+        log = self.log_of(session_id)
+        before = log.size
+        event = log.append(stream, data, self.limits, last=last)
+        if self._size + log.size - before > self.limits.max_total_bytes:
+            log.trim(1, 0)  # whoever still writes pays: the logs of those who are away stay
+        self._size += log.size - before
+        return event
 
     async def read_after(self, session_id: str, event_id: str) -> list[StoredEvent]:
         stream, sequence = parse_event_id(event_id)
@@ -246,6 +257,7 @@ class MemoryStore:
     def _drop(self, session_id: str) -> bool:
         log = self._logs.pop(session_id, None)
         if log is not None:
+            self._size -= log.size
             for follower in log.followers:
                 follower.end()
         return self._sessions.pop(session_id, None) is not None

@@ -46,6 +46,7 @@ class StoreLimits:
     max_sessions: int = 100_000
     max_events: int = 1_000  # a session
     max_bytes: int = 4 * 1024 * 1024  # of events a session; the newest event is always kept
+    max_total_bytes: int = 256 * 1024 * 1024  # of the events of all sessions, where this process keeps them itself
     max_subscriptions: int = 1_000  # a session
 
 
