@@ -37,8 +37,10 @@ def kubeconfig() -> Path:
 
 
 @pytest.fixture(scope="session")
-def api(kubeconfig: Path) -> Api:
-    return Api(kubeconfig)
+def api(kubeconfig: Path) -> Iterator[Api]:
+    server = Api(kubeconfig)
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

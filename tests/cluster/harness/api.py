@@ -13,8 +13,6 @@ import yaml
 
 Object = dict[str, Any]
 MANAGER = "slipway-test-node"
-# The plurals that no rule makes from the kind.
-IRREGULAR = {"NetworkPolicy": "networkpolicies", "IngressClass": "ingressclasses", "StorageClass": "storageclasses"}
 CLUSTER_WIDE = frozenset(
     [
         "APIService",
@@ -46,6 +44,9 @@ class Api:
             pair.flush()
             context.load_cert_chain(pair.name)
         self._http = httpx.Client(base_url=cluster["server"], verify=context, timeout=30, trust_env=False)
+
+    def close(self) -> None:
+        self._http.close()
 
     def get(self, path: str) -> Object | None:
         """What is at a path; None where nothing is."""
@@ -107,7 +108,13 @@ def path_of(manifest: Object) -> str:
     kind, meta = manifest["kind"], manifest["metadata"]
     base = "/api/v1" if manifest["apiVersion"] == "v1" else f"/apis/{manifest['apiVersion']}"
     space = "" if kind in CLUSTER_WIDE else f"/namespaces/{meta.get('namespace', 'default')}"
-    return f"{base}{space}/{IRREGULAR.get(kind, kind.lower() + 's')}/{meta['name']}"
+    return f"{base}{space}/{_plural(kind.lower())}/{meta['name']}"
+
+
+def _plural(kind: str) -> str:
+    if kind.endswith("y"):
+        return f"{kind[:-1]}ies"
+    return f"{kind}es" if kind.endswith("s") else f"{kind}s"
 
 
 def _checked(answer: httpx.Response) -> Object:
