@@ -11,6 +11,7 @@ IN_CI = os.environ.get("CI") == "true"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--golden", action="store_true", help="rewrite the approved snapshots")
+    parser.addoption("--screenshots", action="store_true", help="rewrite the pictures in docs/images")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 # The program a test looks for, and the Debian package that has it.
-NEEDED = {"redis-server": "redis-server", "haproxy": "haproxy"}
+NEEDED = {"redis-server": "redis-server", "haproxy": "haproxy", "chromium": "chromium"}
 
 
 def missing() -> dict[str, str]:
