@@ -15,6 +15,11 @@ Check = Callable[[], Awaitable[None]]
 
 _CHECK_TIMEOUT = 1.0
 _CHECK_KEPT = 2.0
+_NOT_CONFIGURED = "not configured"
+
+
+class NotConfigured(Exception):
+    """Raised by a check of what the operator has left out: told, with what to set, and no reason to be degraded."""
 
 
 class Lifecycle:
@@ -69,7 +74,7 @@ class Readiness:
         if self._lifecycle.draining:
             return Health(ready=False, status="draining", dependencies={})
         dependencies = await self._dependencies()
-        healthy = all(state == "ok" for state in dependencies.values())
+        healthy = all(state == "ok" or state.startswith(_NOT_CONFIGURED) for state in dependencies.values())
         return Health(ready=True, status="ready" if healthy else "degraded", dependencies=dependencies)
 
     async def _dependencies(self) -> dict[str, str]:
@@ -93,6 +98,8 @@ async def _state(check: Check) -> str:
             await check()
     except TimeoutError:
         return "no answer"
+    except NotConfigured as error:
+        return f"{_NOT_CONFIGURED}: {error}"
     except Exception as error:  # whatever a client library raises means that it is not there
         logger.debug("a dependency is unavailable", exc_info=error)
         return "unavailable"

@@ -54,4 +54,10 @@ def _war(settings: Settings, equipment: Equipment) -> None:
     equip_war(settings, equipment)
 
 
-_EQUIPPERS: dict[str, Callable[[Settings, Equipment], None]] = {"map": _map, "war": _war}
+def _search(settings: Settings, equipment: Equipment) -> None:
+    from app.cli._outbound import equip_search
+
+    equip_search(settings, equipment)
+
+
+_EQUIPPERS: dict[str, Callable[[Settings, Equipment], None]] = {"map": _map, "search": _search, "war": _war}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from app.cli._equipment import Equipment
 from app.resilience.http import HttpClient
 from app.settings import Settings
-from app.toolsets.war.client import WarClient, WarLimits
 from app.version import VERSION
 
 USER_AGENT = f"slipway/{VERSION}"
@@ -13,6 +12,8 @@ USER_AGENT = f"slipway/{VERSION}"
 
 def equip_war(settings: Settings, equipment: Equipment) -> None:
     """The war's API at the address of the settings. /ready tells when it failed too often; it is not asked for that."""
+    from app.toolsets.war.client import WarClient, WarLimits
+
     limits = WarLimits(
         timeout=settings.war_timeout,
         max_bytes=settings.war_max_bytes,
@@ -22,6 +23,37 @@ def equip_war(settings: Settings, equipment: Equipment) -> None:
     client = WarClient(_http(equipment), settings.war_url, limits)
     equipment.given.append(client)
     equipment.checks["war"] = client.upstream.check
+
+
+def equip_search(settings: Settings, equipment: Equipment) -> None:
+    """The providers that are configured, SearXNG first, and pages. /ready says so where there is no provider."""
+    from app.toolsets.search.domains import DomainRules
+    from app.toolsets.search.fetcher import FetchLimits, PageFetcher
+    from app.toolsets.search.providers import Brave, Provider, Searxng
+    from app.toolsets.search.searcher import Searcher
+
+    providers: list[Provider] = []
+    if settings.search_searxng_url:
+        providers.append(Searxng(_http(equipment), settings.search_searxng_url, settings.search_timeout))
+    if settings.brave_key:
+        url, key = settings.search_brave_url, settings.brave_key
+        providers.append(Brave(_http(equipment), url, key, settings.search_timeout))
+    rules = DomainRules(settings.search_allowed_domains, settings.search_blocked_domains)
+    searcher = Searcher(
+        providers, rules=rules, per_minute=settings.search_rate, cache_seconds=settings.search_cache_seconds
+    )
+    equipment.given.append(searcher)
+    equipment.checks["search"] = searcher.check
+    if settings.search_fetch:
+        limits = FetchLimits(
+            timeout=settings.search_fetch_timeout,
+            max_bytes=settings.search_fetch_max_bytes,
+            per_minute=settings.search_rate,
+            cache_seconds=settings.search_cache_seconds,
+        )
+        fetcher = PageFetcher(USER_AGENT, limits, rules=rules)
+        equipment.given.append(fetcher)
+        equipment.on_stop.append(fetcher.close)
 
 
 def _http(equipment: Equipment) -> HttpClient:
