@@ -123,7 +123,10 @@ class Cluster:
         self, method: str, path: str, *, params: dict[str, str] | None = None, json: Any = None, kind: str | None = None
     ) -> dict[str, Any]:
         headers = {"Content-Type": kind} if kind else None
-        answer = self._connected().request(method, path, params=params, json=json, headers=headers)
+        try:
+            answer = self._connected().request(method, path, params=params, json=json, headers=headers)
+        except (httpx.TransportError, OSError) as problem:
+            raise ApiError(503, {"message": f"the API server cannot be reached: {problem}"}) from None
         body = answer.json() if "json" in answer.headers.get("content-type", "") else {"message": answer.text}
         if answer.status_code >= 300:
             raise ApiError(answer.status_code, body)

@@ -149,7 +149,10 @@ class KubernetesStandIn(StandIn):
                 break
             except ApiError as refusal:
                 reasons = [f"{_shown(made)} could not be watched: {refusal}"]
-                break
+                # An API server that is away for a moment comes back.
+                if refusal.status < 500 or time.monotonic() > end:
+                    break
+                time.sleep(POLL_SECONDS)
         state, given = _state(made, inputs), _encoded(inputs.plain, inputs.secrets)
         return abort_half_made(context, identity=_identity(made), state=state, inputs=given, reasons=reasons)
 

@@ -1,0 +1,94 @@
+"""The stacks on a node, with running pods: from the first preview to an end that leaves nothing.
+
+Stacks whose programs the image does not have yet cannot become ready: their objects are tested in `objects/` only.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from engine.definitions import define
+from engine.lifecycle import Life, fine, wait_for
+from engine.overlays import for_node
+from engine.plugins.kube.client import Cluster
+from engine.stack import STACK_FILES, Engine, Stack, laid_over, make_project, stack_config
+from harness.runtime import REGISTRY
+
+from app.cli import _commands
+
+pytestmark = pytest.mark.cluster
+
+HERE = Path(__file__).parent
+# The programs of the image that a stack's pods run, beside `slipway serve`.
+PROGRAMS = {"archon": {"gateway"}, "mesh": {"registry", "agent", "operator"}}
+RUNNING = sorted(name for name in STACK_FILES if PROGRAMS.get(name, set()) <= set(_commands._COMMANDS))
+LARGER = {"slipway:redis": {"storage": {"size": "33Gi"}}, "slipway:mongodb": {"storage": {"size": "33Gi"}}}
+MISSING = f"{REGISTRY}/there-is-no-such-image@sha256:{'0' * 64}"
+
+
+@pytest.fixture(scope="module")
+def cluster(kubeconfig) -> Iterator[Cluster]:
+    found = Cluster(str(kubeconfig))
+    added = define(found)
+    yield found
+    for name in added:
+        found.request("DELETE", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}")
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    return make_project(tmp_path_factory.mktemp("project") / "slipway")
+
+
+@pytest.fixture(params=RUNNING)
+def life(request, cluster, project, kubeconfig, images, tmp_path) -> Iterator[Life]:
+    push = f"{sys.executable} {HERE / 'engine' / 'hand_over.py'}"
+    engine = Engine(tmp_path / "engine", kubeconfig, patience=300, image=images["app"], push=push)
+    config = laid_over(stack_config(request.param), for_node(request.param, images))
+    found = Life(Stack(engine, project, request.param, config), cluster)
+    yield found
+    # Only after a failure is there something left; it must not be in the way of the next stack.
+    if found.stack.resources():
+        found.stack.destroy(timeout=300)
+
+
+def unready(cluster: Cluster, namespace: str) -> list[str]:
+    """Pods that run but are not ready."""
+    return [
+        pod["metadata"]["name"]
+        for pod in cluster.select("v1", "Pod", namespace)
+        if pod["status"].get("phase") not in ("Succeeded", "Running")
+        or any(not entry.get("ready") for entry in pod["status"].get("containerStatuses") or [{}])
+    ]
+
+
+def test_a_stack_lives_on_a_node_from_its_preview_to_its_end(life, cluster):
+    namespace = life.stack.config["slipway:namespace"]["name"]
+    life.previews_and_is_reviewed()
+    life.comes_up()
+    wait_for(lambda: not unready(cluster, namespace), "ready pods", lambda: unready(cluster, namespace))
+    life.stays_as_it_is("right after the first one")
+    life.takes({"slipway:observability": {"logLevel": "warning"}})
+
+    # A bad image fails the update; the pods of before go on serving, and the next update recovers.
+    server = next(iter(life.stack.config["slipway:servers"]))
+    config, patience = life.stack.config, life.stack.engine.patience
+    life.stack.engine.patience = 20
+    life.stack.configure(laid_over(config, {"slipway:image": {"strategy": "auto", "ref": MISSING}}))
+    failed = life.stack.up()
+    assert not failed.fine
+    assert any(server in error and "ImagePull" in error for error in failed.errors), failed.errors
+    running = cluster.select("v1", "Pod", namespace, f"app.kubernetes.io/name={server}")
+    assert [pod for pod in running if any(entry["ready"] for entry in pod["status"].get("containerStatuses") or ())]
+    life.stack.engine.patience = patience
+    life.stack.configure(config)
+    fine(life.stack.up(), "the update that recovers")
+    life.stays_as_it_is("after the recovery")
+
+    life.mends_what_a_hand_changed()
+    held = {key: value for key, value in LARGER.items() if life.stack.config.get(key, {}).get("storage")}
+    if held:
+        life.refuses_to_lose_data(held)
+    life.leaves_nothing()
