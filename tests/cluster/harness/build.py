@@ -35,6 +35,7 @@ NAMES = {"etcd": {"server": "etcd"}}
 FILES = {
     "pulumi-language": ("python/cmd/pulumi-language-python-exec", "python/dist/pulumi-*[!.cmd]"),
     "cert-manager": ("deploy/crds/crd-*.yaml",),
+    "traefik": ("docs/content/reference/dynamic-configuration/traefik.io_*.yaml",),
 }
 # They run on this machine, with its C library; all others go into images that hold nothing but them.
 ON_THIS_MACHINE = frozenset({"pulumi", "pulumi-language", "etcd", "kubernetes", "crane", "helm", "kubeconform", "kwok"})
@@ -76,7 +77,7 @@ class Tool:
 
     @property
     def folder(self) -> Path:
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(repr((VERSION_FLAGS.get(self.name), FILES.get(self.name))).encode())
         for file in sorted(self.source.iterdir()):
             digest.update(file.name.encode() + file.read_bytes())
         return CACHE / "toolchain" / f"{self.name}-{self.version}-{digest.hexdigest()[:12]}"

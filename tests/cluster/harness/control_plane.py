@@ -123,6 +123,7 @@ class ControlPlane:
                 "--allocate-node-cidrs=false",
                 # Tests wait for the autoscaler and for evictions: the same decisions, sooner.
                 "--horizontal-pod-autoscaler-sync-period=5s",
+                "--horizontal-pod-autoscaler-downscale-stabilization=30s",
                 "--horizontal-pod-autoscaler-cpu-initialization-period=20s",
                 "--horizontal-pod-autoscaler-initial-readiness-delay=5s",
             ]

@@ -1,13 +1,26 @@
 """CoreDNS: names of Services and pods, and the hosts of tests, which lead to the ingress."""
 
 from harness.api import Object
-from harness.ingress import INGRESS_SERVICE
+from harness.ingress import NGINX_ADDRESS, TRAEFIK_ADDRESS
 from harness.kubelet import CLUSTER_DNS
 from harness.manifests import AddOn, account, cluster_role, config_map, deployment, service
 
 SPACE = "kube-system"
-# Hosts below these are the ingress: what tests and the examples call their servers.
-ZONES = ("test", "example", "example.com", "your-domain.com")
+# Hosts below these are an ingress: what tests and the examples call their servers.
+ZONES = {
+    NGINX_ADDRESS: ("test", "example", "example.com", "your-domain.com"),
+    TRAEFIK_ADDRESS: ("traefik.test", "internal"),
+}
+INGRESS = """\
+{zones} {{
+  template IN A {{
+    answer "{{{{ .Name }}}} 2 IN A {address}"
+  }}
+  template ANY ANY {{
+    rcode NOERROR
+  }}
+}}
+"""
 CONFIGURATION = """\
 cluster.local in-addr.arpa ip6.arpa {{
   errors
@@ -16,14 +29,6 @@ cluster.local in-addr.arpa ip6.arpa {{
   kubernetes cluster.local in-addr.arpa ip6.arpa {{
     pods insecure
     ttl 2
-  }}
-}}
-{zones} {{
-  template IN A {{
-    answer "{{{{ .Name }}}} 2 IN A {ingress}"
-  }}
-  template ANY ANY {{
-    rcode NOERROR
   }}
 }}
 . {{
@@ -39,7 +44,8 @@ class Dns(AddOn):
     name = "DNS"
 
     def manifests(self) -> list[Object]:
-        configuration = CONFIGURATION.format(zones=" ".join(ZONES), ingress=INGRESS_SERVICE)
+        hosts = [INGRESS.format(zones=" ".join(zones), address=address) for address, zones in ZONES.items()]
+        configuration = "".join([CONFIGURATION.format(), *hosts])
         rules = [
             {
                 "apiGroups": [""],

@@ -4,7 +4,8 @@ While it is up, `/run/slipway-test-node/kubeconfig` (`places.KUBECONFIG`) is an 
 is at `enclosure.NODE_ADDRESS`: NodePorts, the ingress on 80 and 443, and a registry on 5000 without TLS. From this
 machine pods and Services can be called by their own addresses too. `images.json` beside the kubeconfig names each image
 of the harness by digest: `app`, `redis`, `haproxy`, `mongo`, `mongo-express`, `bridge`, …; a stack that names none gets
-those in place of docker.io's. Hosts below `.test` lead to the ingress, for pods; `acme.DIRECTORY` is an ACME server
+those in place of docker.io's. Hosts below `.test` lead to the ingress of class nginx, for pods, and those below
+`.traefik.test` and `.internal` to that of class traefik; `acme.DIRECTORY` is an ACME server
 whose own certificate `certificates/ca.crt` vouches for. Logs are `/run/slipway-test-node/*.log`.
 """
 
@@ -22,7 +23,7 @@ from harness.dns import Dns
 from harness.enclosure import Enclosure
 from harness.enforcer import Enforcer
 from harness.images import Images
-from harness.ingress import Ingress
+from harness.ingress import NginxIngress, TraefikIngress
 from harness.kubelet import Kubelet, Proxy
 from harness.manifests import AddOn
 from harness.metrics import Metrics
@@ -87,7 +88,7 @@ class Node:
         Volumes(self.enclosure).start(api)
         enforcer = Enforcer(self.enclosure)
         enforcer.start()
-        kinds = (Dns, Metrics, CertManager, Ingress)
+        kinds = (Dns, Metrics, CertManager, NginxIngress, TraefikIngress)
         add_ons: list[AddOn] = [*(kind(api, images) for kind in kinds), Acme(api, images, authority)]
         for add_on in add_ons:
             add_on.start()

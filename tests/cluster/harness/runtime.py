@@ -8,8 +8,6 @@ from harness.process import Process
 
 REGISTRY = f"{NODE_ADDRESS}:5000"
 PAUSE = f"{REGISTRY}/pause:1"
-# Whose images the local registry stands in for, so that a stack's own defaults need no change.
-STOOD_IN_FOR = ("docker.io",)
 CONFIG = """\
 version = 2
 root = "{root}"
@@ -84,11 +82,11 @@ class Runtime:
         (self._cni / "10-test.conflist").write_text(json.dumps(config), encoding="utf-8")
 
     def _write_registries(self) -> None:
-        for name in (REGISTRY, *STOOD_IN_FOR):
-            folder = self._registries / name
-            folder.mkdir(parents=True)
-            server = f'server = "http://{REGISTRY}"\n[host."http://{REGISTRY}"]\n  capabilities = ["pull", "resolve"]\n'
-            (folder / "hosts.toml").write_text(server, encoding="utf-8")
+        """Whatever registry an image names, it is the local one: a stack's own names need no change."""
+        folder = self._registries / "_default"
+        folder.mkdir(parents=True)
+        server = f'server = "http://{REGISTRY}"\n[host."http://{REGISTRY}"]\n  capabilities = ["pull", "resolve"]\n'
+        (folder / "hosts.toml").write_text(server, encoding="utf-8")
 
     def _ctr(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         command = ["ctr", "--address", str(self.socket), *arguments]
