@@ -9,7 +9,7 @@ from infra.config.base import Many, Model
 from infra.config.common import AutoscalingConfig, ResourcesConfig
 from infra.config.values import ContainerPort, Count, EnvName, EnvValue, Host, NodePort, Seconds, SecretKey, UrlPath
 
-Toolset = Literal["war", "map", "documents", "search"]
+Toolset = Literal["war", "map", "documents", "search", "platform"]
 
 
 class AffinityConfig(Model):

@@ -1,0 +1,55 @@
+"""What the platform hands to the program, and what the program knows: neither imports the other, so a test compares."""
+
+from app.cli._commands import app as commands
+from app.settings import Settings
+
+# Roles whose programs are still to come. The platform fixes their commands; nothing of the program answers to them.
+TO_COME = {"gateway", "registry", "agent", "operator"}
+# Read by libraries, not by our settings.
+OF_LIBRARIES = {"OTEL_EXPORTER_OTLP_ENDPOINT"}
+
+
+def programs(stack):
+    """The containers that run our image."""
+    for resource in stack.registered:
+        if resource.has("spec.template.spec.containers"):
+            for container in resource.at("spec.template.spec.containers"):
+                if container.get("command", [""])[0] == "slipway":
+                    yield container
+
+
+def variables(stack, container):
+    """The names of a container's variables, wherever they come from."""
+    yield from (given["name"] for given in container.get("env", ()))
+    maps = {resource.object_name: resource for resource in stack.all("ConfigMap")}
+    for source in container.get("envFrom", ()):
+        yield from maps[source["configMapRef"]["name"]].at("data")
+
+
+def test_every_variable_that_a_stack_sets_is_one_that_the_program_reads(stack_name, evaluated):
+    stack = evaluated(stack_name)
+    known = {
+        name for field in Settings.model_fields.values() for name in getattr(field.validation_alias, "choices", ())
+    }
+    given = {name for container in programs(stack) for name in variables(stack, container)}
+    assert given - known - OF_LIBRARIES == set()
+
+
+def test_every_command_that_a_stack_runs_is_a_command_of_the_program(stack_name, evaluated):
+    there = {command.name for command in commands.registered_commands}
+    wanted = {container["command"][1] for container in programs(evaluated(stack_name))}
+    assert wanted - there - TO_COME == set()
+
+
+def test_no_role_is_called_missing_that_has_its_program():
+    there = {command.name for command in commands.registered_commands}
+    assert TO_COME & there == set()
+
+
+def test_every_toolset_that_a_stack_may_name_can_be_loaded():
+    from importlib.util import find_spec
+    from typing import get_args
+
+    from infra.config.servers import Toolset
+
+    assert [name for name in get_args(Toolset) if find_spec(f"app.toolsets.{name}") is None] == []
