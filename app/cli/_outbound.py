@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from app.cli._equipment import Equipment
+from app.cli._problems import WiringError
 from app.resilience.http import HttpClient
 from app.settings import Settings
 from app.version import VERSION
@@ -14,6 +17,7 @@ def equip_war(settings: Settings, equipment: Equipment) -> None:
     """The war's API at the address of the settings. /ready tells when it failed too often; it is not asked for that."""
     from app.toolsets.war.client import WarClient, WarLimits
 
+    _need_httpx("war")
     limits = WarLimits(
         timeout=settings.war_timeout,
         max_bytes=settings.war_max_bytes,
@@ -32,6 +36,7 @@ def equip_search(settings: Settings, equipment: Equipment) -> None:
     from app.toolsets.search.providers import Brave, Provider, Searxng
     from app.toolsets.search.searcher import Searcher
 
+    _need_httpx("search")
     providers: list[Provider] = []
     if settings.search_searxng_url:
         providers.append(Searxng(_http(equipment), settings.search_searxng_url, settings.search_timeout))
@@ -64,3 +69,8 @@ def _http(equipment: Equipment) -> HttpClient:
     equipment.given.append(client)
     equipment.on_stop.append(client.close)
     return client
+
+
+def _need_httpx(toolset: str) -> None:
+    if find_spec("httpx") is None:
+        raise WiringError(f"MCP_TOOLSETS has {toolset}, but the httpx package is missing: pip install 'slipway[http]'")

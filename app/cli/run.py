@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 _TRIAL = ("echo", "text=hello")
+_TOOLSETS = ("platform", "map", "war", "search")
 
 
 def register(app: typer.Typer) -> None:
@@ -37,6 +38,8 @@ def run(
         )
     except SettingsError as error:
         raise typer.Exit(complain(error.problems)) from None
+    if "toolsets" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"toolsets": _TOOLSETS})
     if "log_level" not in settings.model_fields_set:
         settings = settings.model_copy(update={"log_level": "warning"})
     try:

@@ -22,11 +22,11 @@ class DomainRules:
 
 def ascii_host(host: str) -> str:
     """A host name in the one form in which names are compared."""
-    import idna
-
     name = host.strip().lower().removeprefix("*.").strip(".")
     if name.isascii():
         return name
+    import idna
+
     try:
         return idna.encode(name, uts46=True).decode()
     except idna.IDNAError:

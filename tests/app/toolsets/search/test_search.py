@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 
 import httpx
 import pytest
@@ -210,3 +212,25 @@ async def test_a_key_in_a_file_makes_the_tool_appear(serve, tmp_path) -> None:
     (tmp_path / "key").write_text("the-secret-key\n")
     answer = await ready(await serve(MCP_TOOLSETS="search", MCP_SEARCH_BRAVE_KEY_FILE=str(tmp_path / "key")))
     assert (answer["tools"], answer["dependencies"]) == (2, {"sessions": "ok", "search": "ok"})
+
+
+def test_without_httpx_the_start_says_what_to_install(monkeypatch) -> None:
+    from app.cli import _outbound
+    from app.cli._equipment import equip
+    from app.cli._problems import WiringError
+    from app.settings import Settings
+
+    monkeypatch.setattr(_outbound, "find_spec", lambda name: None)
+    for toolset in ("war", "search"):
+        with pytest.raises(WiringError, match=rf"has {toolset}, but the httpx package is missing: pip install"):
+            equip(Settings(MCP_TOOLSETS=toolset))
+
+
+def test_choosing_the_toolsets_imports_no_http_client() -> None:
+    code = (
+        "from app.settings import Settings; from app.cli._equipment import equip; from app.toolsets import load; "
+        "s = Settings(MCP_TOOLSETS='war,search', MCP_SEARCH_SEARXNG_URL='http://x'); "
+        "load(s.toolsets, given=equip(s).given); "
+        "import sys; print(*(m for m in ('httpx', 'httpcore', 'idna') if m in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
