@@ -1,4 +1,4 @@
-"""What the toolsets `war` and `search` read from the environment; a part of `app.settings`."""
+"""What the toolsets `war`, `search` and `documents` read from the environment; a part of `app.settings`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MIB = 1024 * 1024
 
 
 class ToolSettings(BaseSettings):
-    """The services that these toolsets ask, and how much of them."""
+    """The services and stores that these toolsets ask, and how much of them."""
 
     # The war of the toolset "war".
     war_url: HttpUrl = Field(
@@ -98,6 +98,51 @@ class ToolSettings(BaseSettings):
         le=64 * _MIB,
         validation_alias=env("MCP_SEARCH_FETCH_MAX_BYTES"),
         description="bytes of a page that are read, 1024 to 67108864",
+    )
+
+    # The documents of the toolset "documents"; MONGODB_URI says where they are instead.
+    documents_path: OptionalPath = Field(
+        None,
+        validation_alias=env("MCP_DOCUMENTS_PATH"),
+        description="a file that is made if need be, in a folder that this user may write to",
+    )
+    documents_max_bytes: int = Field(
+        256 * _MIB,
+        ge=_MIB,
+        le=1024 * 1024 * _MIB,
+        validation_alias=env("MCP_DOCUMENTS_MAX_BYTES"),
+        description="bytes of embedded documents, 1048576 to 1099511627776",
+    )
+    documents_timeout: float = Field(
+        5.0,
+        gt=0,
+        le=55,
+        validation_alias=env("MCP_DOCUMENTS_TIMEOUT"),
+        description="seconds a query or a change may take, up to 55",
+    )
+    documents_max_document_bytes: int = Field(
+        _MIB,
+        ge=1024,
+        le=16 * _MIB - 16 * 1024,
+        validation_alias=env("MCP_DOCUMENTS_MAX_DOCUMENT_BYTES"),
+        description="bytes of a document that is inserted, and of an update, 1024 to 16760832",
+    )
+    documents_max_result_bytes: int = Field(
+        _MIB,
+        ge=1024,
+        le=64 * _MIB,
+        validation_alias=env("MCP_DOCUMENTS_MAX_RESULT_BYTES"),
+        description="bytes of the documents in one answer, 1024 to 67108864",
+    )
+    documents_tools_seconds: Seconds = Field(
+        5.0,
+        validation_alias=env("MCP_DOCUMENTS_TOOLS_SECONDS"),
+        description="seconds between two looks for stored tools",
+    )
+    documents_define_tools: bool = Field(
+        False,
+        validation_alias=env("MCP_DOCUMENTS_DEFINE_TOOLS"),
+        description="true or false: whether clients may define tools",
     )
 
     @cached_property

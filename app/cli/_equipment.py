@@ -42,6 +42,12 @@ def equip(settings: Settings) -> Equipment:
     return equipment
 
 
+def _documents(settings: Settings, equipment: Equipment) -> None:
+    from app.cli._documents import equip_documents
+
+    equip_documents(settings, equipment)
+
+
 def _map(settings: Settings, equipment: Equipment) -> None:
     from app.cli._map import equip_map
 
@@ -60,4 +66,9 @@ def _search(settings: Settings, equipment: Equipment) -> None:
     equip_search(settings, equipment)
 
 
-_EQUIPPERS: dict[str, Callable[[Settings, Equipment], None]] = {"map": _map, "search": _search, "war": _war}
+_EQUIPPERS: dict[str, Callable[[Settings, Equipment], None]] = {
+    "documents": _documents,
+    "map": _map,
+    "search": _search,
+    "war": _war,
+}
