@@ -25,6 +25,8 @@ PASSING = frozenset(
         "ComponentStatus",
     }
 )
+# What outlives a protected stack.
+DATA = frozenset({"Namespace", "PersistentVolumeClaim", "StatefulSet"})
 Thing = tuple[str, str, str]
 
 
@@ -138,9 +140,26 @@ class Life:
         wait_for(lambda: self.cluster.get("v1", "Namespace", None, namespace) is None, "the end of the namespace")
 
     def leaves_nothing(self) -> None:
-        fine(self.stack.destroy(), "the destruction")
+        """Destroyed, whole. Protected data first refuses, then outlives the stack until a person deletes it too."""
+        if self.stack.config.get("slipway:protect"):
+            self._gives_up_its_data()
+        else:
+            fine(self.stack.destroy(), "the destruction")
         assert not [entry for entry in self.stack.resources() if entry["custom"]]
         wait_for(lambda: not everything(self.cluster) - self.before, "the end of what the stack made", self._left)
+
+    def _gives_up_its_data(self) -> None:
+        refused = self.stack.destroy()
+        assert not refused.fine
+        assert any("protect" in error for error in refused.errors), refused.errors
+        held = {thing for thing in everything(self.cluster) - self.before if thing[0] in DATA}
+        assert held
+        self.stack.unprotect().check()
+        fine(self.stack.destroy(), "the destruction of an unprotected stack")
+        assert held <= everything(self.cluster), "data went with the stack"
+        for space in {namespace or name for kind, namespace, name in held if namespace or kind == "Namespace"}:
+            metadata = {"name": space}
+            self.cluster.delete({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}, "Foreground")
 
     def _left(self) -> str:
         return json.dumps(sorted(everything(self.cluster) - self.before))

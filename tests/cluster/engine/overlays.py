@@ -1,5 +1,5 @@
 """What the tests change in a stack's file to fit the test node: fewer replicas and requests, the node's images, its
-registry and its ACME server, and hosts that lead to its ingress. The rest is deployed as the repository ships it.
+registry and its ACME server. The rest, hosts included, is deployed as the repository ships it.
 """
 
 import base64
@@ -9,21 +9,18 @@ from harness.acme import DIRECTORY
 from harness.places import RUN
 from harness.runtime import REGISTRY
 
-# Hosts below .test lead to the node's ingress, for pods and for the ACME server.
-PROD_HOST = "mcp.slipway.test"
 SMALL = {"requests": {"cpu": "20m", "memory": "64Mi"}}
 
 
 def for_node(name: str, images: dict[str, str]) -> dict[str, Any]:
     """What to lay over the file of one of the seven stacks. `images` are the node's, by name."""
-    # Protected data would outlive the test.
-    overlay: dict[str, Any] = {"slipway:protect": False}
+    overlay: dict[str, Any] = {}
     if name == "prod":
         overlay |= _prod(images)
     if name == "map-server":
         overlay |= {
             "slipway:servers": {"mcp-map-server": {"resources": SMALL}},
-            "slipway:tls": {"directoryUrl": DIRECTORY, "caBundle": _trusted(), "email": "tests@slipway.test"},
+            "slipway:tls": {"directoryUrl": DIRECTORY, "caBundle": _trusted()},
         }
     if name == "websocket-server":
         overlay |= {"slipway:servers": {"mcp-server": {"resources": SMALL}}}
@@ -40,8 +37,7 @@ def _prod(images: dict[str, str]) -> dict[str, Any]:
         "slipway:redis": {"image": images["redis"]},
         # What stands in for MongoDB on the node can be one member only.
         "slipway:mongodb": {"image": images["mongo"], "replicaSet": None, "resources": SMALL},
-        "slipway:exposure": {"host": PROD_HOST},
-        "slipway:tls": {"directoryUrl": DIRECTORY, "caBundle": _trusted(), "email": "tests@slipway.test"},
+        "slipway:tls": {"directoryUrl": DIRECTORY, "caBundle": _trusted()},
     }
 
 

@@ -175,7 +175,7 @@ class Stack:
     def destroy(self, *, timeout: float = 600) -> Done:
         return self._update("destroy", "--yes", "--skip-preview", timeout=timeout)
 
-    def unprotect(self) -> Done:
+    def unprotect(self) -> "Checked":
         return self._cli("state", "unprotect", "--all", "--yes", timeout=60)
 
     def outputs(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import pytest
 from engine.lifecycle import Life, wait_for
-from engine.stack import STACK_FILES, laid_over, stack_config
+from engine.stack import STACK_FILES, stack_config
 
 pytestmark = pytest.mark.cluster
 
@@ -20,9 +20,8 @@ def stack_name(request) -> str:
 
 @pytest.fixture
 def life(stack_name, make_stack, cluster) -> Life:
-    """The stack as its file says it. Data is not protected: it could not be destroyed otherwise."""
-    config = laid_over(stack_config(stack_name), {"slipway:protect": False})
-    return Life(make_stack(stack_name, config), cluster)
+    """The stack as its file says it, unchanged."""
+    return Life(make_stack(stack_name, stack_config(stack_name)), cluster)
 
 
 def unadmitted(cluster, namespace) -> list[str]:
@@ -53,17 +52,4 @@ def test_a_stack_lives_from_its_preview_to_its_end(stack_name, life, cluster):
     held = {key: value for key, value in LARGER.items() if life.stack.config.get(key, {}).get("storage")}
     if held:
         life.refuses_to_lose_data(held)
-    life.leaves_nothing()
-
-
-def test_protected_data_is_not_destroyed(make_stack, cluster):
-    life = Life(make_stack("prod", stack_config("prod")), cluster)
-    life.comes_up()
-
-    refused = life.stack.destroy()
-
-    assert not refused.fine
-    assert any("protect" in error for error in refused.errors), refused.errors
-    life.stack.change({"slipway:protect": False})
-    assert life.stack.up().fine
     life.leaves_nothing()
