@@ -31,9 +31,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 @pytest.fixture(scope="session")
-def kubeconfig() -> Path:
-    """Whose cluster the tests use: the test node's, or an existing one's."""
-    return Path(os.environ.get("KUBECONFIG") or KUBECONFIG)
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Whose cluster the tests use: the test node's, or with everything in one file an existing one's."""
+    given = Path(os.environ.get("KUBECONFIG") or KUBECONFIG)
+    if given == KUBECONFIG:
+        return given
+    command = ["kubectl", f"--kubeconfig={given}", "config", "view", "--raw", "--minify", "--flatten"]
+    flat = tmp_path_factory.mktemp("kubeconfig") / "kubeconfig"
+    flat.write_text(subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout, "utf-8")
+    flat.chmod(0o600)
+    return flat
 
 
 @pytest.fixture(scope="session")

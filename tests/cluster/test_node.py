@@ -15,6 +15,7 @@ from harness import acme
 from harness.api import Api
 from harness.enclosure import NODE_ADDRESS
 from harness.process import wait_until
+from harness.runtime import REGISTRY
 
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
@@ -236,7 +237,7 @@ def test_a_host_gets_a_certificate_by_acme_and_is_served_over_tls(
     wait_until("the host over TLS", served, seconds=20)
 
 
-def test_mongodbs_stand_in_lets_each_user_do_what_he_is_for(make_pod: Make) -> None:
+def test_mongodbs_stand_in_lets_each_user_do_what_he_is_for(make_pod: Make, images: dict[str, str]) -> None:
     environment = {
         "MONGO_INITDB_ROOT_USERNAME": "root",
         "MONGO_INITDB_ROOT_PASSWORD": "root-secret",
@@ -248,7 +249,7 @@ def test_mongodbs_stand_in_lets_each_user_do_what_he_is_for(make_pod: Make) -> N
     }
     address = make_pod(
         "mongo",
-        "mongo:7.0.16-jammy",
+        images["mongo"],
         "docker-entrypoint.sh",
         "mongod",
         data="/data/db",
@@ -282,6 +283,24 @@ def test_mongodbs_stand_in_lets_each_user_do_what_he_is_for(make_pod: Make) -> N
         pytest.raises(pymongo.errors.OperationFailure, match="requires authentication"),
     ):
         nobody.slipway.tools.find_one()
+
+
+def test_images_are_found_by_the_names_of_other_registries(
+    make_pod: Make, images: dict[str, str], namespace: str, kubectl: Callable[..., str]
+) -> None:
+    assert "/library/redis" in images["redis"], "its name on docker.io"
+    by_short_name = images["redis"].partition("/library/")[2]
+    make_pod("redis", by_short_name, "redis-server", "--dir", "/data")
+    make_pod("elsewhere", images["app"].replace(REGISTRY, "registry.slipway.internal"), "sleep", "1000")
+    assert kubectl("-n", namespace, "exec", "redis", "--", "redis-cli", "ping") == "PONG\n"
+
+
+def test_the_bridges_image_has_what_runs_servers_from_npm_and_pypi(
+    make_pod: Make, images: dict[str, str], namespace: str, kubectl: Callable[..., str]
+) -> None:
+    make_pod("bridge", images["bridge"], "sleep", "1000", env=[{"name": "HOME", "value": "/tmp"}])
+    for command in ("node", "npm", "npx", "uv", "uvx", "python3"):
+        assert kubectl("-n", namespace, "exec", "bridge", "--", command, "--version").strip()
 
 
 def test_what_pods_use_is_measured(api: Api, namespace: str, make_pod: Make, images: dict[str, str]) -> None:

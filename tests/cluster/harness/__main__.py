@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 # ruff: noqa: E402
-from harness.build import BuildError, build
+from harness.build import BuildError, Tool, build
 from harness.enclosure import leftovers
 from harness.images import Images
 from harness.node import Node
@@ -68,7 +68,7 @@ def run(node: Node, command: list[str]) -> int:
     """Run a command with a node: one that is kept stays up, one started for it goes with it."""
     if node.kept:
         node.refresh()
-        return subprocess.run(command, env={**os.environ, "KUBECONFIG": str(KUBECONFIG)}).returncode
+        return subprocess.run(command, env=environment()).returncode
     if leftovers():
         say("tidy up after a run that was killed")
         node.stop()
@@ -76,13 +76,19 @@ def run(node: Node, command: list[str]) -> int:
     up(node)
     try:
         with node.stage("tests", quiet=True):
-            code = subprocess.run(command, env={**os.environ, "KUBECONFIG": str(KUBECONFIG)}).returncode
+            code = subprocess.run(command, env=environment()).returncode
     finally:
         stop(node)
     if changed := snapshot() ^ before:
         raise NotReadyError("the machine is not as it was before the node:\n" + "\n".join(sorted(changed)))
     say("seconds: " + ", ".join(f"{name} {seconds:.0f}" for name, seconds in node.stages.items()))
     return code
+
+
+def environment() -> dict[str, str]:
+    """What a command that uses the node is given: its kubeconfig, and a kubectl of its version."""
+    path = f"{Tool('kubernetes').folder / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {**os.environ, "KUBECONFIG": str(KUBECONFIG), "PATH": path}
 
 
 def say(what: str) -> None:

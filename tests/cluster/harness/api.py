@@ -35,15 +35,21 @@ class Api:
     """Speaks as whoever the kubeconfig names."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        config = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
-        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-        context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
-        # OpenSSL takes a client's certificate from a file only.
-        with tempfile.NamedTemporaryFile() as pair:
-            pair.write(base64.b64decode(user["client-certificate-data"]) + base64.b64decode(user["client-key-data"]))
-            pair.flush()
-            context.load_cert_chain(pair.name)
-        self._http = httpx.Client(base_url=cluster["server"], verify=context, timeout=30, trust_env=False)
+        cluster, user = _chosen(yaml.safe_load(kubeconfig.read_text(encoding="utf-8")))
+        authority = cluster.get("certificate-authority-data")
+        context = ssl.create_default_context(cadata=base64.b64decode(authority).decode() if authority else None)
+        headers = {"authorization": f"Bearer {user['token']}"} if "token" in user else {}
+        if "client-certificate-data" in user:
+            # OpenSSL takes a client's certificate from a file only.
+            with tempfile.NamedTemporaryFile() as pair:
+                pair.write(base64.b64decode(user["client-certificate-data"]))
+                pair.write(base64.b64decode(user["client-key-data"]))
+                pair.flush()
+                context.load_cert_chain(pair.name)
+        elif not headers:
+            raise ValueError(f"{kubeconfig}: its user has neither a token nor a certificate within the file")
+        address = cluster["server"]
+        self._http = httpx.Client(base_url=address, verify=context, headers=headers, timeout=30, trust_env=False)
 
     def close(self) -> None:
         self._http.close()
@@ -101,6 +107,16 @@ class Api:
             return self._http.get("/readyz").status_code == 200
         except httpx.HTTPError:
             return False
+
+
+def _chosen(config: Object) -> tuple[Object, Object]:
+    """The cluster and the user of the current context."""
+    context = _named(config, "contexts", config["current-context"])["context"]
+    return _named(config, "clusters", context["cluster"])["cluster"], _named(config, "users", context["user"])["user"]
+
+
+def _named(config: Object, kind: str, name: str) -> Object:
+    return next(entry for entry in config[kind] if entry["name"] == name)
 
 
 def path_of(manifest: Object) -> str:
