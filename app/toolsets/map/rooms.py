@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
 from app.sessions.store import StoreUnavailable
+from app.sessions.tasks import stop
 from app.toolsets.map.model import NOWHERE, Patch, Position, Snapshot
 from app.toolsets.map.store import MapStore
 
@@ -32,11 +33,14 @@ class Watcher:
             self.put_whole()
             return
         self._position = after
-        changes = await self._store.changes(self._session, after)
-        if changes.made is None:
+        position, made = await self._store.changes(self._session, after)
+        if made is None:
             self.put_whole()
-        elif changes.made:
-            self.put(Patch(changes.position, changes.made))
+        elif made:
+            later, self._pending = self._pending, Patch(position, made)
+            if later is not None:
+                self.put(later)
+            self._news.set()
 
     async def next(self) -> Snapshot | Patch | None:
         """What to tell next: the whole map or what changed; None at the end. Raises `StoreUnavailable`."""
@@ -105,8 +109,7 @@ class _Room:
             self._task.result()
 
     async def close(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await stop([self._task])
 
     async def _run(self) -> None:
         self._position = (await self._store.changes(self._session, None)).position

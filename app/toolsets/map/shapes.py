@@ -12,7 +12,7 @@ from app.toolsets.map.model import SESSION_PATTERN, Snapshot, Values
 MARKER_COLOR, LAYER_COLOR = "#d1495b", "#2a7f9e"
 Latitude = Annotated[float, Meta(ge=-90, le=90, description="Degrees north of the equator, -90 to 90")]
 Longitude = Annotated[float, Meta(ge=-180, le=180, description="Degrees east of Greenwich, -180 to 180")]
-Zoom = Annotated[float, Meta(ge=0, le=20, description="0 shows the whole world; each step doubles the scale")]
+Zoom = Annotated[float, Meta(ge=0, le=16, description="0 shows the whole world; each step doubles the scale")]
 Label = Annotated[str, Meta(max_length=200, description="A short text beside the marker")]
 Description = Annotated[str, Meta(max_length=2_000, description="What a person reads when they open the marker")]
 Color = Annotated[str, Meta(pattern=r"^#[0-9a-fA-F]{6}$", description="A colour as #rrggbb")]

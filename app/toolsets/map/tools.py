@@ -179,7 +179,7 @@ class MapTools:
         for (latitude, longitude), (next_latitude, next_longitude) in pairwise(points):
             way = (latitude, longitude, next_latitude, next_longitude)
             turn = bearing(*way)
-            legs.append(Leg(round(distance(*way), 1), None if turn is None else round(turn, 2)))
+            legs.append(Leg(round(distance(*way), 1), None if turn is None else round(turn, 2) % 360))
         total = sum(leg.metres for leg in legs)
         return Distance(round(total, 1), round(total / 1000, 4), legs)
 
