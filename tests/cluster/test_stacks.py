@@ -49,9 +49,7 @@ def life(request, cluster, project, kubeconfig, images, tmp_path) -> Iterator[Li
     config = laid_over(stack_config(request.param), for_node(request.param, images))
     found = Life(Stack(engine, project, request.param, config), cluster)
     yield found
-    # Only after a failure is there something left; it must not be in the way of the next stack.
-    if found.stack.resources():
-        found.stack.destroy(timeout=300)
+    found.is_cleared_away()
 
 
 def unready(cluster: Cluster, namespace: str) -> list[str]:
@@ -76,7 +74,7 @@ def test_a_stack_lives_on_a_node_from_its_preview_to_its_end(life, cluster):
     server = next(iter(life.stack.config["slipway:servers"]))
     config, patience = life.stack.config, life.stack.engine.patience
     life.stack.engine.patience = 20
-    life.stack.configure(laid_over(config, {"slipway:image": {"strategy": "auto", "ref": MISSING}}))
+    life.stack.configure(laid_over(config, {"slipway:image": {"strategy": "published", "ref": MISSING}}))
     failed = life.stack.up()
     assert not failed.fine
     assert any(server in error and "ImagePull" in error for error in failed.errors), failed.errors
