@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).parents[2]
 PAGES = [path for path in REPOSITORY.glob("**/*.md") if not {".venv", "node_modules"} & set(path.parts)]
 # A call of the local server as any page shows it, without the comment behind it.
 CALL = re.compile(r"^(?:\.venv/bin/)?slipway (call http://127\.0\.0\.1:8000/[^#\n]*)", re.MULTILINE)
-NEEDS_THE_WORLD = ("get_planets",)
+NEEDS_THE_WORLD = ("get_planets", "web_search", "fetch_page")
 
 
 def shown_calls() -> list[str]:

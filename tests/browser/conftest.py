@@ -33,7 +33,8 @@ PATIENCE = 15.0
 expect.set_options(timeout=PATIENCE * 1000)
 
 
-@pytest.fixture(scope="session")
+# Playwright keeps an event loop running while it is open: no other module's tests may run beside it.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium: Playwright's own browsers are not fetched."""
     program = shutil.which("chromium")
