@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -55,7 +56,9 @@ def run(
     _step(f"toolsets: {', '.join(settings.toolsets)}")
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{shown}:{port_of(listener)}"
-    raise typer.Exit(_start.serve(settings, listener=listener, on_listening=lambda: _welcome(address)))
+    raise typer.Exit(
+        _start.serve(settings, listener=listener, on_listening=lambda: _welcome(address, settings.toolsets))
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -70,12 +73,13 @@ def _listen(host: str, port: int) -> socket.socket:
         return listener
 
 
-def _welcome(address: str) -> None:
+def _welcome(address: str, toolsets: Sequence[str]) -> None:
     _step("ready")
     command = " ".join((_program(), "call", f"{address}/mcp", *_TRIAL))
     lines = (
         "",
         f"  page     {address}/",
+        *((f"  map      {address}/map/default",) if "map" in toolsets else ()),
         f"  MCP      {address}/mcp",
         f"  try      {command}",
         "",
