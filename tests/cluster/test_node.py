@@ -14,6 +14,7 @@ from cryptography import x509
 from harness import acme
 from harness.api import Api
 from harness.enclosure import NODE_ADDRESS
+from harness.ingress import TRAEFIK_ADDRESS
 from harness.process import wait_until
 from harness.runtime import REGISTRY
 
@@ -186,14 +187,25 @@ def test_network_policies_shut_what_they_do_not_name_and_open_what_they_do(
     settles(friend=True, stranger=True)
 
 
+@pytest.mark.parametrize(
+    ("ingress", "zone", "address"),
+    [("nginx", "slipway.test", NODE_ADDRESS), ("traefik", "slipway.internal", TRAEFIK_ADDRESS)],
+)
 def test_a_host_gets_a_certificate_by_acme_and_is_served_over_tls(
-    api: Api, kubeconfig: Path, namespace: str, make_pod: Make, images: dict[str, str]
+    api: Api,
+    kubeconfig: Path,
+    namespace: str,
+    make_pod: Make,
+    images: dict[str, str],
+    ingress: str,
+    zone: str,
+    address: str,
 ) -> None:
-    host = f"{namespace}.slipway.test"
+    host = f"{namespace}.{zone}"
     authority = kubeconfig.with_name("certificates") / "ca.crt"
     make_pod("web", images["base"], *web("over tls"), **LISTENS)
     api.apply(service(namespace, "web"))
-    solver = {"http01": {"ingress": {"class": "nginx"}}}
+    solver = {"http01": {"ingress": {"class": ingress}}}
     kind = {"apiVersion": "cert-manager.io/v1", "metadata": {"name": "acme", "namespace": namespace}}
     account = {
         "server": acme.DIRECTORY,
@@ -205,14 +217,16 @@ def test_a_host_gets_a_certificate_by_acme_and_is_served_over_tls(
     api.apply({**kind, "kind": "Issuer", "spec": {"acme": account}})
     certificate = {"secretName": "tls", "dnsNames": [host], "issuerRef": {"name": "acme"}}
     api.apply({**kind, "kind": "Certificate", "spec": certificate})
+    # The platform's profile for traefik says the same; the other class does not read it.
+    tls = {"traefik.ingress.kubernetes.io/router.tls": "true"}
     backend = {"service": {"name": "web", "port": {"number": 80}}}
     rule = {"host": host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}
     api.apply(
         {
             "apiVersion": "networking.k8s.io/v1",
             "kind": "Ingress",
-            "metadata": {"name": "web", "namespace": namespace},
-            "spec": {"ingressClassName": "nginx", "tls": [{"hosts": [host], "secretName": "tls"}], "rules": [rule]},
+            "metadata": {"name": "web", "namespace": namespace, "annotations": tls},
+            "spec": {"ingressClassName": ingress, "tls": [{"hosts": [host], "secretName": "tls"}], "rules": [rule]},
         }
     )
     path = f"/apis/cert-manager.io/v1/namespaces/{namespace}/certificates/acme"
@@ -230,7 +244,7 @@ def test_a_host_gets_a_certificate_by_acme_and_is_served_over_tls(
         with httpx.Client(verify=trusted, trust_env=False) as client:
             try:
                 request = {"headers": {"Host": host}, "extensions": {"sni_hostname": host}}
-                return client.get(f"https://{NODE_ADDRESS}/", **request).text == "over tls"
+                return client.get(f"https://{address}/", **request).text == "over tls"
             except httpx.ConnectError:
                 return False
 
