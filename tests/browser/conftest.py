@@ -142,6 +142,23 @@ def server(make_server: Callable[..., Server]) -> Server:
     return make_server()
 
 
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    """A Redis for replicas to share."""
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("redis-server is not on PATH: install it (Debian: apt-get install redis-server)")
+    address = tmp_path / "redis.sock"
+    options = ["--port", "0", "--unixsocket", str(address), "--save", "", "--dir", str(tmp_path)]
+    process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 15
+    while not address.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    yield f"unix://{address}"
+    process.kill()
+    process.wait()
+
+
 OpenPage = Callable[..., Opened]
 
 

@@ -103,6 +103,22 @@ def test_the_page_notices_a_lost_connection_and_catches_up_when_it_is_back(open_
     expect(page.locator("#markers li")).to_contain_text("After")
 
 
+def test_two_replicas_on_one_redis_show_one_map_and_one_takes_over_from_the_other(open_page, make_server, redis_url):
+    a, b = (make_server(REDIS_URL=redis_url, MCP_TOOLSETS="map") for _ in range(2))
+    opened = open_page("/map/trip", of=a)
+    opened.expect_errors("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED", "ERR_CONNECTION_RESET", "ERR_EMPTY")
+    here, there = opened.page, open_page("/map/trip", of=b).page
+    b.call("add_marker", id="ship", latitude=10, longitude=20, label="Ship", map_session="trip")
+    for page in (here, there):
+        expect(page.locator("#markers li")).to_contain_text("10.0000° N, 20.0000° E")
+    a.stop()
+    expect(here.locator("#connection")).to_have_attribute("data-state", "lost")
+    b.call("update_marker", id="ship", latitude=-10, map_session="trip")
+    expect(there.locator("#markers li")).to_contain_text("10.0000° S, 20.0000° E")
+    a.start()
+    expect(here.locator("#markers li")).to_contain_text("10.0000° S, 20.0000° E")
+
+
 def test_the_view_that_an_agent_sets_is_followed_until_a_person_says_no(open_page, server):
     page = open_page("/map/trip").page
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
