@@ -233,6 +233,46 @@ async def test_no_session_is_lost_when_redis_fails_over(cluster, kubectl):
     await asyncio.to_thread(wait_for, lambda: len(ready(cluster, "redis")) == 3, "three of Redis", str, seconds=120)
 
 
+def test_a_drain_leaves_a_pod_that_serves(cluster):
+    wait_for(lambda: len(ready(cluster)) >= 2 and rolled_out(cluster), "two pods", seconds=120)
+
+    def evict(pod: str) -> None:
+        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": SPACE}}
+        cluster.request("POST", f"/api/v1/namespaces/{SPACE}/pods/{pod}/eviction", json=body)
+
+    first, *others = ready(cluster)
+    evict(first)
+    for other in others[1:]:
+        evict(other)
+    with pytest.raises(ApiError, match="disruption budget"):
+        evict(others[0])
+    assert len(ready(cluster)) >= 1
+    wait_for(lambda: len(ready(cluster)) >= 2, "the successor", seconds=120)
+
+
+def test_a_new_token_rolls_the_pods_and_ends_the_old_one(stack, cluster):
+    def status(token: str | None) -> int:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        request = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        return httpx.post(f"https://{HOST}/messages", json=request, headers=headers).status_code
+
+    def only(token: str, *others: str | None) -> bool:
+        return status(token) == 200 and all(status(other) == 401 for other in others)
+
+    before = stack.config
+    first, second = "the-first-token-of-a-test", "the-second-token-of-a-test"
+    try:
+        stack.set_secret("slipway:bearerTokens", first)
+        fine(stack.up(), "the update with a token")
+        wait_for(lambda: only(first, None), "the first token", seconds=60)
+        stack.set_secret("slipway:bearerTokens", second)
+        fine(stack.up(), "the update with another token")
+        wait_for(lambda: only(second, first, None), "the second token", seconds=60)
+    finally:
+        stack.configure(before)
+        fine(stack.up(), "the update without a token")
+
+
 def test_what_the_namespace_does_not_allow_is_denied(cluster):
     container = {"name": "it", "image": "slipway:1", "securityContext": {"privileged": True}}
     metadata = {"name": "intruder", "namespace": SPACE}

@@ -7,12 +7,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from engine.definitions import define
 from engine.lifecycle import Life, fine, wait_for
 from engine.overlays import for_node
 from engine.plugins.kube.client import Cluster
 from engine.stack import STACK_FILES, Engine, Stack, laid_over, make_project, stack_config
+from harness.enclosure import NODE_ADDRESS
 from harness.runtime import REGISTRY
 
 from app.cli import _commands
@@ -62,11 +64,22 @@ def unready(cluster: Cluster, namespace: str) -> list[str]:
     ]
 
 
+def tools_through_the_node_port(port: int) -> list[str]:
+    """What a client outside the cluster is offered at a port of the node."""
+    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    url = f"http://{NODE_ADDRESS}:{port}/messages"
+    answer = httpx.post(url, json=request, timeout=10, trust_env=False).raise_for_status()
+    return [tool["name"] for tool in answer.json()["result"]["tools"]]
+
+
 def test_a_stack_lives_on_a_node_from_its_preview_to_its_end(life, cluster):
     namespace = life.stack.config["slipway:namespace"]["name"]
     life.previews_and_is_reviewed()
     life.comes_up()
     wait_for(lambda: not unready(cluster, namespace), "ready pods", lambda: unready(cluster, namespace))
+    for server in life.stack.config["slipway:servers"].values():
+        if "nodePort" in server:
+            assert tools_through_the_node_port(server["nodePort"])
     life.stays_as_it_is("right after the first one")
     life.takes({"slipway:observability": {"logLevel": "warning"}})
 

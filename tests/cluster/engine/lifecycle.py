@@ -27,6 +27,8 @@ PASSING = frozenset(
 )
 # What outlives a protected stack.
 DATA = frozenset({"Namespace", "PersistentVolumeClaim", "StatefulSet"})
+# They roll when their configuration changes: a replacement would be an outage.
+WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 Thing = tuple[str, str, str]
 
 
@@ -105,6 +107,8 @@ class Life:
         self.stack.change(overlay)
         done = fine(self.stack.up(), "the update of a changed value")
         assert done.changes, "the changed value changed nothing"
+        steps = {name: step["op"] for name, step in done.steps().items()}
+        assert not [name for name, op in steps.items() if op != "update" and name.partition("/")[0] in WORKLOADS], steps
         return done
 
     def mends_what_a_hand_changed(self) -> None:

@@ -137,6 +137,7 @@ def test_a_changed_value_of_a_config_map_or_secret_makes_a_new_one(drive, kind, 
     assert found.replaces
     # Its name is generated, so that the new one can be there before the old one goes.
     assert driver.inputs["metadata"]["name"].startswith("thing-")
+    assert not found.deleteBeforeReplace
 
 
 def test_a_config_map_whose_data_is_not_known_yet_counts_as_a_new_one(drive):

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from engine.plugins.kube import kinds
+from engine.plugins.kube import kinds, naming
 from engine.plugins.wire import Path, at, shown
 from pulumi.runtime.proto import provider_pb2
 
@@ -54,8 +54,8 @@ def answer(old: dict[str, Any], new: dict[str, Any], ignored: list[str], refused
         diffs=sorted({str(path[0]) for path, _ in differences(old, new)}),
         detailedDiff=detailed,
         hasDetailedDiff=True,
-        # Two objects of one name cannot be there at once.
-        deleteBeforeReplace=bool(replaces) and same_name and same_space,
+        # Two objects of one name cannot be there at once. A generated name is made anew for the new object.
+        deleteBeforeReplace=bool(replaces) and same_name and same_space and not naming.is_generated(new),
     )
 
 

@@ -18,13 +18,17 @@ def name(news: dict[str, Any], olds: dict[str, Any], resource: str, seed: bytes)
     if not isinstance(metadata, dict) or metadata.get("name") or metadata.get("generateName"):
         return
     annotations = metadata.setdefault("annotations", {})
-    if at(olds, ("metadata", "annotations", AUTONAMED)) == "true":
+    if is_generated(olds):
         metadata["name"] = at(olds, ("metadata", "name"))
     else:
         random_end = hashlib.sha256(seed).hexdigest() if seed else secrets.token_hex(8)
         metadata["name"] = f"{resource}-{random_end[:8]}"
     if isinstance(annotations, dict):
         annotations[AUTONAMED] = "true"
+
+
+def is_generated(inputs: dict[str, Any]) -> bool:
+    return at(inputs, ("metadata", "annotations", AUTONAMED)) == "true"
 
 
 def place(cluster: Cluster, news: dict[str, Any], default: str) -> None:
