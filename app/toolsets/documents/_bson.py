@@ -34,8 +34,8 @@ def from_bson(value: Any) -> Any:
         return {name: from_bson(entry) for name, entry in cast("Document", value).items()}
     if isinstance(value, list):
         return [from_bson(entry) for entry in cast("list[Any]", value)]
-    if value is None or isinstance(value, str | bool | datetime):
-        return value
+    if value is None or type(value) in (str, bool) or isinstance(value, datetime):
+        return value  # bson.Code is text as well
     if isinstance(value, int):
         return int(value)  # bson.Int64 is one, too
     if isinstance(value, float):

@@ -47,7 +47,11 @@ def _translated(schema: Schema | bool) -> dict[str, Any]:
             beside.append(_BESIDE[keyword](operand))
         elif keyword == "type":
             names: list[str] = [operand] if isinstance(operand, str) else operand
-            made["bsonType"] = [kind for name in names for kind in _BSON_TYPES[name]]
+            kinds = {"bsonType": [kind for name in names for kind in _BSON_TYPES[name]]}
+            if "integer" in names and "number" not in names:
+                beside.append({"anyOf": [kinds, {"bsonType": ["double"], "multipleOf": 1}]})  # 1.0 is an integer, too
+            else:
+                made |= kinds
         elif keyword == "required" and operand:  # an empty list is an error there
             made[keyword] = operand
     if beside:

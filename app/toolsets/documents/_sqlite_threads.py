@@ -78,6 +78,7 @@ class Threads:
         with self._told(budget):
             connection = self._connection()
             connection.set_progress_handler(lambda: budget.spent, _STEPS_BETWEEN_CHECKS)
+            connection.execute(f"PRAGMA busy_timeout = {int(budget.left * 1000)}")
             if not writing:
                 return work(connection, budget)
             connection.execute("BEGIN IMMEDIATE")

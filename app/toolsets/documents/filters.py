@@ -68,8 +68,8 @@ class _Compiler:
             "$type": self._type,
             "$mod": self._modulo,
         }
-        self._whole = {"$all": self._all, "$size": self._size, "$elemMatch": self._element}
-        self._others = ("$ne", "$nin", "$not", "$exists", "$regex", "$options")
+        self._whole = {"$size": self._size, "$elemMatch": self._element}
+        self._others = ("$all", "$ne", "$nin", "$not", "$exists", "$regex", "$options")
         self._logical = ("$and", "$or", "$nor")
 
     def compile(self, wanted: object, where: str) -> Matches:
@@ -121,6 +121,8 @@ class _Compiler:
                 return self._negated(operand, where)
             case "$exists":
                 return self._exists(operand, where)
+            case "$all":
+                return self._all(operand, where)
             case _ if name in self._operators:
                 return _any(self._operators[name](operand, where))
             case _ if name in self._whole:
@@ -175,9 +177,9 @@ class _Compiler:
         divisor, remainder = cast("list[int]", entries)
         return lambda value: TYPES["number"](value) and _remainder(value, divisor) == remainder
 
-    def _all(self, operand: object, where: str) -> Test:
-        wanted = [self._equal(entry, where) for entry in _list(operand, where)]
-        return lambda value: bool(wanted) and all(_any(test)([value]) for test in wanted)
+    def _all(self, operand: object, where: str) -> Callable[[list[Any]], bool]:
+        wanted = [_any(self._equal(entry, where)) for entry in _list(operand, where)]
+        return lambda values: bool(wanted) and all(holds(values) for holds in wanted)
 
     def _size(self, operand: object, where: str) -> Test:
         if not isinstance(operand, int) or isinstance(operand, bool) or operand < 0:

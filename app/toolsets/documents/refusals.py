@@ -26,5 +26,9 @@ def not_allowed(name: str, what: str, where: str, allowed: Iterable[str]) -> Ref
     """The error for an operator, stage or option that is not on its list."""
     known = list(allowed)
     why = f": {_WHY[name]}" if name in _WHY else ""
-    near = "" if why else "".join(f" Did you mean {one}?" for one in difflib.get_close_matches(name, known, n=1))
+    near = (
+        ""
+        if why
+        else "".join(f" Did you mean {one}?" for one in difflib.get_close_matches(name, known, n=1, cutoff=0.75))
+    )
     return Refused(f"{where} has {name[:80]}, which is not an allowed {what}{why}.{near} Use {', '.join(known)}.")

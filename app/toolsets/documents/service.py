@@ -116,7 +116,7 @@ class Documents:
     async def get(self, name: str, identity: str | int, projection: Document) -> msgspec.Raw:
         """The document with that `_id`. Raises `Refused` where there is none."""
         check_name(name)
-        wanted: Document = {"_id": identity}
+        wanted: Document = {"_id": typed(identity, "id")}
         if isinstance(identity, str) and is_object_id(identity):
             wanted = {"_id": {"$in": [identity, ObjectId(identity.lower())]}}
         query = Query(filter=_filter(wanted), projection=_projection(projection))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 
@@ -16,13 +17,14 @@ from app.toolsets.documents.service import Documents
 from app.toolsets.documents.store import TOOLS, DuplicateId, Extent, Filter, Query
 from app.toolsets.documents.stored_tools import StoredTool, make_tool, parse_stored_tool
 from app.toolsets.documents.updates import compile_update
-from app.toolsets.documents.values import Document, decoded
+from app.toolsets.documents.values import Document
 
 logger = logging.getLogger("slipway.documents")
 
 MOST_TOOLS = 500
 _MOST_BYTES = 8 * 1024 * 1024
 _PATIENCE_AT_START = 3.0
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class ToolWatcher:
@@ -156,7 +158,7 @@ def _by_name(bodies: list[bytes]) -> dict[str, bytes]:
     """The definitions, the first of each name; what has no name is left out."""
     found: dict[str, bytes] = {}
     for body in bodies:
-        name: object = decoded(body).get("name")
+        name: object = _decode(body).get("name")
         if isinstance(name, str):
             found.setdefault(name, body)
     return found
