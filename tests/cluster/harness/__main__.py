@@ -14,13 +14,23 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 # ruff: noqa: E402
 from harness.build import BuildError, Tool, build
-from harness.enclosure import leftovers
+from harness.enclosure import leftovers, tracked
 from harness.images import Images
 from harness.node import Node
 from harness.places import CACHE, KUBECONFIG
 from harness.process import NotReadyError
 from harness.tools import Refusal, install, refuse_unfit
 from harness.traces import snapshot
+
+PATIENCE_SECONDS = 30
+
+
+class Terminated(KeyboardInterrupt):
+    """Asked to end by SIGTERM, which nobody else was told of."""
+
+
+def terminated(*_: object) -> None:
+    raise Terminated
 
 
 @contextlib.contextmanager
@@ -68,7 +78,7 @@ def run(node: Node, command: list[str]) -> int:
     """Run a command with a node: one that is kept stays up, one started for it goes with it."""
     if node.kept:
         node.refresh()
-        return subprocess.run(command, env=environment()).returncode
+        return call(command)
     if leftovers():
         say("tidy up after a run that was killed")
         node.stop()
@@ -76,13 +86,28 @@ def run(node: Node, command: list[str]) -> int:
     up(node)
     try:
         with node.stage("tests", quiet=True):
-            code = subprocess.run(command, env=environment()).returncode
+            # In the node's cgroup, what a killed test leaves running ends with the node.
+            code = call(tracked(command))
     finally:
         stop(node)
     if changed := snapshot() ^ before:
         raise NotReadyError("the machine is not as it was before the node:\n" + "\n".join(sorted(changed)))
     say("seconds: " + ", ".join(f"{name} {seconds:.0f}" for name, seconds in node.stages.items()))
     return code
+
+
+def call(command: list[str]) -> int:
+    """Run a command; when this is interrupted, give it the time to tidy up."""
+    child = subprocess.Popen(command, env=environment())
+    try:
+        return child.wait()
+    except KeyboardInterrupt as interrupt:
+        # Of a Ctrl-C the terminal has told it already.
+        if isinstance(interrupt, Terminated):
+            child.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(PATIENCE_SECONDS)
+        raise
 
 
 def environment() -> dict[str, str]:
@@ -101,7 +126,7 @@ def main() -> int:
     parser.add_argument("command", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
     # A polite end is the same as Ctrl-C: everything is taken down.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, terminated)
     node = Node()
     try:
         refuse_unfit()

@@ -82,7 +82,7 @@ class Enclosure:
 
     def inside(self, command: Sequence[str | Path]) -> list[str]:
         """The command that runs `command` in the namespaces and the cgroup, under the id that it is started with."""
-        return _tracked(["nsenter", f"--target={self._holder}", "--mount", "--net", "--", *map(str, command)])
+        return tracked(["nsenter", f"--target={self._holder}", "--mount", "--net", "--", *map(str, command)])
 
     def call(self, *command: str | Path, check: bool = True, text: str = "") -> str:
         """Run something short inside; returns what it said."""
@@ -129,7 +129,7 @@ class Enclosure:
             binds.append(f"mount -n --bind {own} {place}")
         command = ["unshare", "--mount", "--net", "sh", "-c", INSIDE.format(binds="\n".join(binds))]
         holder = subprocess.Popen(
-            _tracked(command),
+            tracked(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -173,7 +173,7 @@ class Enclosure:
 
 def leftovers() -> list[str]:
     """What of a node is on this machine: nothing, after a good end."""
-    found = [f"process {pid}: {_command(pid)}" for pid in _members()]
+    found = [f"process {pid}: {_command(pid)}" for pid in sorted(set(_members()))]
     found += [f"cgroup {group / NAME}" for group in _groups() if (group / NAME).exists()]
     found += [f"folder {folder}" for folder in (RUN, STATE) if folder.exists()]
     mounts = Path("/proc/mounts").read_text(encoding="utf-8")
@@ -199,7 +199,7 @@ def _programs() -> Path:
     return chosen / NAME / "programs"
 
 
-def _tracked(command: Sequence[str]) -> list[str]:
+def tracked(command: Sequence[str]) -> list[str]:
     """The same program under the same id, in the node's cgroup before its first step."""
     return ["sh", "-c", f'echo $$ > {_programs() / "cgroup.procs"} && exec "$@"', "sh", *command]
 
