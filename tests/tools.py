@@ -1,10 +1,15 @@
-"""Installs the Debian packages that tests use, where it may; where it may not, says what their tests will skip for."""
+"""Installs the Debian packages that tests use, where it may; where it may not, says what their tests will skip for.
+
+Builds FerretDB as well, a server that speaks MongoDB's protocol: MongoDB itself is in no package.
+"""
 
 import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+CLUSTER = Path(__file__).parent / "cluster"
 # The program a test looks for, and the Debian package that has it.
 NEEDED = {"redis-server": "redis-server", "haproxy": "haproxy", "chromium": "chromium"}
 
@@ -14,6 +19,19 @@ def missing() -> dict[str, str]:
 
 
 def main() -> int:
+    return install() or build_ferretdb()
+
+
+def build_ferretdb() -> int:
+    """A minute or two, once: the result is kept in the cache of the tests."""
+    if shutil.which("go") is None:
+        print("› the tests on MongoDB will skip: install Go 1.24 or later to run them")
+        return 0
+    done = subprocess.run([sys.executable, "-m", "harness.build", "ferretdb"], cwd=CLUSTER)
+    return done.returncode if os.environ.get("CI") == "true" else 0
+
+
+def install() -> int:
     absent = missing()
     if not absent:
         return 0
