@@ -22,7 +22,7 @@ def shown_calls() -> list[str]:
 
 @pytest.fixture(scope="module")
 def server(start_shared_slipway):
-    return start_shared_slipway(MCP_TOOLSETS="platform")
+    return start_shared_slipway(MCP_TOOLSETS="platform,map,documents")
 
 
 @pytest.mark.parametrize("call", shown_calls())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +14,8 @@ from app.toolsets.documents.service import Documents, Wanted
 from app.toolsets.documents.sqlite import SqliteStore
 
 # Where FerretDB 1.24 departs from MongoDB, neither is asked: nested arrays, $elemMatch on objects, comparisons with
-# arrays and objects, and null inside an empty array ({"a.b": null} does not match {"a": []}).
+# arrays and objects, null inside an empty array ({"a.b": null} does not match {"a": []}), and $not of a path into an
+# array, which it matches when one element does not match.
 scalars = st.one_of(
     st.none(),
     st.booleans(),
@@ -45,7 +47,9 @@ conditions = st.one_of(
 fields = st.one_of(
     st.dictionaries(names, conditions, max_size=2),
     st.dictionaries(
-        st.sampled_from(["a.b", "b.a", "a.0"]), conditions.filter(lambda one: "None" not in repr(one)), max_size=1
+        st.sampled_from(["a.b", "b.a", "a.0"]),
+        conditions.filter(lambda one: not {"None", "$not"} & set(re.findall(r"None|\$not", repr(one)))),
+        max_size=1,
     ),
 )
 filters = st.one_of(
@@ -60,7 +64,10 @@ orders = st.dictionaries(st.sampled_from(["a", "b"]), st.sampled_from([1, -1]), 
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(documents, min_size=1, max_size=6), st.lists(filters, min_size=1, max_size=6))
 def test_both_stores_find_the_same(ferretdb, database: str, kept: list[Any], asked: list[Any]) -> None:
@@ -72,7 +79,10 @@ def test_both_stores_find_the_same(ferretdb, database: str, kept: list[Any], ask
 
 
 @settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=50,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     st.lists(st.dictionaries(names, scalars, max_size=3), min_size=1, max_size=8),
