@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 _TRIAL = ("echo", "text=hello")
-_TOOLSETS = ("platform", "map", "war", "search")
+_TOOLSETS = ("platform", "map", "documents", "war", "search")
 
 
 def register(app: typer.Typer) -> None:

@@ -155,8 +155,8 @@ def test_the_users_may_do_what_they_are_for_and_nothing_else():
 def test_names_are_unique_in_the_collections_that_are_found_by_them():
     indexes = [call for call in init("10-indexes.js") if isinstance(call[2], dict)]
     assert indexes == [
-        ["tools", "tools", {"name": 1}, {"unique": True}],
-        ["tools", "server_templates", {"name": 1}, {"unique": True}],
+        ["tools", "slipway_tools", {"name": 1}, {"unique": True}],
+        ["tools", "slipway_server_templates", {"name": 1}, {"unique": True}],
     ]
 
 
