@@ -20,7 +20,7 @@ from engine.plugins.kube.client import ApiError, Cluster
 from engine.stack import Engine, Stack, laid_over, make_project, stack_config
 from harness import acme
 from harness.enclosure import NODE_ADDRESS
-from harness.places import RUN
+from harness.places import NAME, RUN
 from mcp import Client as OfficialClient
 
 from app.client import Client, ClientError, revision_named
@@ -224,8 +224,13 @@ async def test_no_session_is_lost_when_redis_fails_over(cluster, kubectl):
             except AssertionError:
                 return False
 
-        kubectl("-n", SPACE, "delete", "pod", master, "--grace-period=0", "--force")
-        await asyncio.to_thread(wait_for, another_leads, "another master", str, seconds=90)
+        # On a node that takes no pod, it cannot come back before the others have chosen.
+        kubectl("cordon", NAME)
+        try:
+            kubectl("-n", SPACE, "delete", "pod", master, "--grace-period=0", "--force")
+            await asyncio.to_thread(wait_for, another_leads, "another master", str, seconds=90)
+        finally:
+            kubectl("uncordon", NAME)
 
         assert await patiently(lambda: markers(client)) == 1
         await client.call_tool("add_marker", PLACE)
