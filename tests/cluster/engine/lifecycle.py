@@ -188,7 +188,7 @@ class Life:
             )
 
     def _left(self) -> list[Thing]:
-        """What is there that was not. cert-manager keeps the account of an issuer that is gone, in its own namespace."""
+        """What is there that was not. cert-manager keeps the account of an issuer that is gone, beside itself."""
         return sorted(thing for thing in everything(self.cluster) - self.before if thing[1] != "cert-manager")
 
 
