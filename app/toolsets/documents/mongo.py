@@ -15,13 +15,13 @@ from pymongo.errors import OperationFailure, PyMongoError
 from app.toolsets.documents._bson import CODEC, from_bson, json_of, to_bson
 from app.toolsets.documents._mongo_errors import EXISTS, NOT_IMPLEMENTED, told
 from app.toolsets.documents._mongo_schema import validator_of
-from app.toolsets.documents.errors import Refused
+from app.toolsets.documents.errors import Refused, shown
 from app.toolsets.documents.pages import Page
 from app.toolsets.documents.pipelines import Pipeline
 from app.toolsets.documents.schemas import CompiledSchema, Schema
 from app.toolsets.documents.store import RESERVED, Batch, Collection, Extent, Filter, Id, Query, Updated, as_id
 from app.toolsets.documents.updates import Update
-from app.toolsets.documents.values import Document, typed
+from app.toolsets.documents.values import Document, plain, typed
 
 DATABASE = "slipway"
 _SCHEMAS = f"{RESERVED}collections"
@@ -192,9 +192,7 @@ async def _update_one_checked(
 ) -> Updated:
     document: Document | None = found
     for _ in range(_ATTEMPTS):
-        before: Document = from_bson(document)
-        after = update.apply(before)
-        schema.check_document(after, f"The document {before['_id']!r}, once updated,")
+        before, after = await asyncio.to_thread(_tried, document, update, schema)
         unchanged: Document = {name: {"$eq": value} for name, value in (document or {}).items()}
         absent: Document = {name: {"$exists": False} for name in after if name not in before}
         done = await collection.update_one({**absent, **unchanged}, to_bson(update.raw))
@@ -203,8 +201,17 @@ async def _update_one_checked(
         document = await collection.find_one({"$and": [wanted, {"_id": found["_id"]}]})
         if document is None:
             return Updated(0, 0)
-        await asyncio.sleep(0)
-    raise Refused(f"The document {found['_id']!r} is being changed by others all the time: try again.")
+    raise Refused(
+        f"The document {shown(plain(from_bson(found['_id'])))} is being changed by others all the time: try again."
+    )
+
+
+def _tried(document: Document | None, update: Update, schema: CompiledSchema) -> tuple[Document, Document]:
+    """The document before and after. Raises `Refused` where it would not fit the schema."""
+    before: Document = from_bson(document)
+    after = update.apply(before)
+    schema.check_document(after, f"The document {shown(plain(before['_id']))}, once updated,")
+    return before, after
 
 
 def _after(identity: Id) -> Document:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -32,7 +33,6 @@ from app.toolsets.documents.store import (
 from app.toolsets.documents.updates import Update, compile_update
 from app.toolsets.documents.values import (
     Document,
-    ObjectId,
     check_document,
     check_id,
     encoded,
@@ -42,8 +42,11 @@ from app.toolsets.documents.values import (
     typed,
 )
 
+Value = TypeVar("Value")
+
 MOST_INSERTED = 1_000
 _UPSERT_ATTEMPTS = 3
+_SMALL = 32 * 1024
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,119}")
 
 
@@ -97,11 +100,8 @@ class Documents:
     async def insert(self, name: str, sent: Sequence[Document]) -> list[Id]:
         """Insert documents; their ids."""
         check_name(name)
-        documents = [self._insertable(document, f"documents[{index}]") for index, document in enumerate(sent)]
         schema = await self.store.schema(name)
-        if schema is not None:
-            for index, document in enumerate(documents):
-                schema.check_document(document, f"documents[{index}]")
+        documents = await _considered(sent, lambda: self._insertable(sent, schema))
         try:
             await self.store.insert(name, documents)
         except DuplicateId as taken:
@@ -118,8 +118,8 @@ class Documents:
         check_name(name)
         wanted: Document = {"_id": typed(identity, "id")}
         if isinstance(identity, str) and is_object_id(identity):
-            wanted = {"_id": {"$in": [identity, ObjectId(identity.lower())]}}
-        query = Query(filter=_filter(wanted), projection=_projection(projection))
+            wanted = {"_id": {"$in": [identity, {"$oid": identity}]}}
+        query = Query(filter=await _filter(wanted), projection=_projection(projection))
         found = await self.store.find(name, query, self._extent(1, None))
         if found.documents:
             return found.documents[0]
@@ -132,7 +132,7 @@ class Documents:
         asked = digest_of(name, wanted.filter, wanted.sort)
         begin = Cursor() if wanted.cursor is None else read_cursor(wanted.cursor, asked)
         query = Query(
-            filter=_filter(typed(wanted.filter, "filter")),
+            filter=await _filter(wanted.filter),
             projection=_projection(wanted.projection),
             sort=compile_sort(wanted.sort) if wanted.sort else None,
             after=begin.after,
@@ -148,7 +148,7 @@ class Documents:
     ) -> tuple[Updated, Id | None]:
         """Change documents; with `upsert` insert one where none matches, and tell its id."""
         check_name(name)
-        wanted, change = _filter(typed(sent, "filter")), self._update(update)
+        wanted, change = await _filter(sent), await _considered(update, lambda: self._update(update))
         if many and upsert:
             raise Refused("many and upsert are both true: an upsert is about one document; send one of them.")
         schema = await self.store.schema(name)
@@ -170,7 +170,7 @@ class Documents:
     async def delete(self, name: str, sent: Document, *, many: bool) -> int:
         """Delete documents; how many were."""
         check_name(name)
-        deleted = await self.store.delete(name, _filter(typed(sent, "filter")), many=many)
+        deleted = await self.store.delete(name, await _filter(sent), many=many)
         if not deleted:
             await self._check_exists(name)
         return deleted
@@ -180,13 +180,20 @@ class Documents:
     ) -> tuple[list[msgspec.Raw], bool]:
         """What comes out of a pipeline, and whether there was more than fits into an answer."""
         check_name(name)
-        pipeline = compile_pipeline(typed(sent, "pipeline"))
+        pipeline = await _considered(sent, lambda: compile_pipeline(typed(sent, "pipeline")))
         found = await self.store.aggregate(name, pipeline, self._extent(limit, milliseconds))
         if not found.documents:
             await self._check_exists(name)
         return found.documents, found.more
 
-    def _insertable(self, sent: Document, where: str) -> Document:
+    def _insertable(self, sent: Sequence[Document], schema: CompiledSchema | None) -> list[Document]:
+        documents = [self._checked(document, f"documents[{index}]") for index, document in enumerate(sent)]
+        if schema is not None:
+            for index, document in enumerate(documents):
+                schema.check_document(document, f"documents[{index}]")
+        return documents
+
+    def _checked(self, sent: Document, where: str) -> Document:
         """The document with its `_id` first."""
         document: Document = typed({"_id": new_id(), **sent}, where)
         if "_id" in sent:
@@ -242,8 +249,19 @@ def check_name(name: str) -> None:
         raise Refused(f"The collection '{name}' belongs to the platform: names that begin so are not for tools.")
 
 
-def _filter(wanted: Document) -> Filter:
-    return Filter(wanted, compile_filter(wanted))
+async def _considered(sent: object, work: Callable[[], Value]) -> Value:
+    """What the work gives. Where much was sent it is done on a thread, so that nobody else waits for it."""
+    if len(msgspec.json.encode(sent)) <= _SMALL:
+        return work()
+    return await asyncio.to_thread(work)
+
+
+async def _filter(sent: Document) -> Filter:
+    def compiled() -> Filter:
+        wanted: Document = typed(sent, "filter")
+        return Filter(wanted, compile_filter(wanted))
+
+    return await _considered(sent, compiled)
 
 
 def _projection(projection: Document) -> Any:

@@ -12,14 +12,14 @@ import msgspec
 from app.toolsets.documents._sqlite_keys import id_of, key_of_id, keys_wanted
 from app.toolsets.documents._sqlite_threads import Threads
 from app.toolsets.documents.budget import Budget
-from app.toolsets.documents.errors import Refused
+from app.toolsets.documents.errors import Refused, shown
 from app.toolsets.documents.pages import Page
 from app.toolsets.documents.pipelines import Pipeline
 from app.toolsets.documents.schemas import CompiledSchema, Schema
 from app.toolsets.documents.sorting import sort_key
 from app.toolsets.documents.store import Batch, Collection, DuplicateId, Extent, Filter, Query, Updated
 from app.toolsets.documents.updates import Update
-from app.toolsets.documents.values import Document, decoded, encoded, typed
+from app.toolsets.documents.values import Document, decoded, encoded, plain, typed
 
 MOST_STORED = 16 * 1024 * 1024
 """Bytes of one document; MongoDB's limit."""
@@ -223,8 +223,9 @@ def _all_documents(connection: sqlite3.Connection, name: str, budget: Budget) ->
 def _changed(document: Document, update: Update, schema: CompiledSchema | None) -> bytes:
     after = update.apply(document)
     if schema is not None:
-        schema.check_document(after, f"The document {document['_id']!r}, once updated,")
+        schema.check_document(after, f"The document {shown(plain(document['_id']))}, once updated,")
     body = encoded(after)
     if len(body) > MOST_STORED:
-        raise Refused(f"The document {document['_id']!r} would have {len(body)} bytes: the most is {MOST_STORED}.")
+        identity = shown(plain(document["_id"]))
+        raise Refused(f"The document {identity} would have {len(body)} bytes: the most is {MOST_STORED}.")
     return body

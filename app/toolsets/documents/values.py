@@ -21,6 +21,8 @@ MOST_LEVELS = 50
 MOST_ID_CHARACTERS = 1024
 LEAST_INTEGER, MOST_INTEGER = -(2**63), 2**63 - 1
 _HEX = re.compile(r"[0-9a-fA-F]{24}")
+_NESTING = frozenset({dict, list})
+_JSON = frozenset({str, int, bool, type(None)})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -55,7 +57,10 @@ def typed(value: object, where: str, level: int = 0) -> Any:
         raise Refused(f"{where} is nested more than {MOST_LEVELS} levels deep: send it flatter.")
     if isinstance(value, list):
         entries = cast("list[object]", value)
-        return [typed(entry, f"{where}[{index}]", level + 1) for index, entry in enumerate(entries)]
+        return [
+            entry if _is_plain(entry) else typed(entry, f"{where}[{index}]", level + 1)
+            for index, entry in enumerate(entries)
+        ]
     members = cast("dict[str, object]", value)
     if len(members) == 1:
         ((key, only),) = members.items()
@@ -63,15 +68,19 @@ def typed(value: object, where: str, level: int = 0) -> Any:
             return _date(only, where)
         if key == "$oid":
             return _object_id(only, where)
-    return {key: typed(entry, f"{where}.{key[:80]}", level + 1) for key, entry in members.items()}
+    return {
+        key: entry if _is_plain(entry) else typed(entry, f"{where}.{key[:80]}", level + 1)
+        for key, entry in members.items()
+    }
 
 
 def plain(value: Any) -> Any:
     """The JSON of a value: what `typed` would turn back."""
     if isinstance(value, dict):
-        return {key: plain(entry) for key, entry in cast("dict[str, Any]", value).items()}
+        members = cast("dict[str, Any]", value)
+        return {key: entry if type(entry) in _JSON else plain(entry) for key, entry in members.items()}
     if isinstance(value, list):
-        return [plain(entry) for entry in cast("list[Any]", value)]
+        return [entry if type(entry) in _JSON else plain(entry) for entry in cast("list[Any]", value)]
     if isinstance(value, datetime):
         return {"$date": written(value)}
     if isinstance(value, ObjectId):
@@ -102,7 +111,8 @@ def check_document(document: Mapping[str, Any], where: str) -> None:
     """Raise `Refused` for what may not be kept: keys that would be taken for operators or paths."""
     for key, value in document.items():
         _check_key(key, where)
-        _check_value(value, f"{where}.{key[:80]}")
+        if type(value) in _NESTING:
+            _check_value(value, f"{where}.{key[:80]}")
 
 
 def check_id(value: object, where: str) -> None:
@@ -123,12 +133,21 @@ def written(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
 
 
+def _is_plain(value: object) -> bool:
+    """Whether the value is what it seems: most are, and a path to each of them would cost more than the rest."""
+    kind = type(value)
+    if kind is int:
+        return LEAST_INTEGER <= cast("int", value) <= MOST_INTEGER
+    return kind is str or kind is float or kind is bool or value is None
+
+
 def _check_value(value: object, where: str) -> None:
     if isinstance(value, dict):
         check_document(cast("dict[str, Any]", value), where)
     elif isinstance(value, list):
         for index, entry in enumerate(cast("list[object]", value)):
-            _check_value(entry, f"{where}[{index}]")
+            if type(entry) in _NESTING:
+                _check_value(entry, f"{where}[{index}]")
 
 
 def _check_key(key: str, where: str) -> None:
