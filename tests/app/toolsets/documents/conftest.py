@@ -58,6 +58,7 @@ class FerretDB:
     def freeze(self) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)  # until it has stopped
 
     def thaw(self) -> None:
         assert self._process is not None
