@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from app.toolsets.documents.budget import Budget
 from app.toolsets.documents.errors import Refused, StoreAway, TookTooLong
 from app.toolsets.documents.service import Documents, Limits
 from app.toolsets.documents.sqlite import SqliteStore
@@ -115,6 +116,21 @@ async def test_a_question_that_takes_too_long_ends_and_the_store_goes_on(open_st
     with pytest.raises(TookTooLong, match=r"not found within 0\.05 s"):
         await documents.aggregate("things", endless, limit=1, milliseconds=50)
     assert await documents.delete("things", {}, many=True) == 50
+
+
+async def test_an_insert_that_runs_out_of_time_inserts_nothing(embedded, monkeypatch: pytest.MonkeyPatch) -> None:
+    await embedded.insert({"_id": 0})
+    checks = iter(range(5))
+
+    def check(budget: Budget) -> None:
+        if next(checks) == 4:
+            raise TookTooLong(budget.seconds)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Budget, "check", check)
+        with pytest.raises(TookTooLong):
+            await embedded.insert(*({"_id": n} for n in range(1, 6)))
+    assert await embedded.ids({}) == [0]
 
 
 async def test_time_spent_waiting_for_others_counts(open_store: OpenStore) -> None:

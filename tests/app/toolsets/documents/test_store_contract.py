@@ -30,6 +30,8 @@ PEOPLE = [
         ({"age": {"$nin": [5, 61, 36]}}, [7, "di"]),
         ({"age": {"$exists": False}}, [7, "di"]),
         ({"home": None}, [7, "bo", "di", {"$oid": "0123456789abcdef01234567"}]),
+        ({"home": {"$gte": None}}, [7, "bo", "di", {"$oid": "0123456789abcdef01234567"}]),
+        ({"home": {"$lt": None}}, []),
         ({"home": {"$type": "null"}}, ["bo"]),
         ({"home.city": "Oslo"}, ["cy"]),
         ({"home": {"city": "Oslo"}}, ["cy"]),
