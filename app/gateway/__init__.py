@@ -1,0 +1,1 @@
+"""External MCP servers: started, watched, bridged, and served with all their tools under one endpoint."""
