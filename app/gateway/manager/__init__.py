@@ -1,0 +1,1 @@
+"""The life of external servers: wanted, resolved, started, reached, served, and stopped."""
