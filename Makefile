@@ -12,6 +12,8 @@ TEST_PROCESSES ?= $(shell nproc 2>/dev/null || echo 2)
 PYTEST_ARGS ?=
 # Whose cluster test-cluster uses: a node of its own, or `existing`.
 CLUSTER ?= node
+# Which of its tests: files or folders of tests/cluster.
+CLUSTER_TESTS ?= tests/cluster
 say = printf '\033[1m› %s\033[0m\n'
 
 .PHONY: help setup run test check format golden preview up bench clean test-cluster cluster-up cluster-down
@@ -62,9 +64,9 @@ test: .venv/.ready-dev ## Run the tests
 test-cluster: .venv/.ready-dev ## Run the stacks on a real node (Linux, root); CLUSTER=existing uses KUBECONFIG
 	@if [ "$(CLUSTER)" = existing ]; then \
 	  [ -n "$${KUBECONFIG:-}" ] || { echo 'CLUSTER=existing: set KUBECONFIG to the file of a cluster that tests may change' >&2; exit 1; }; \
-	  exec $(BIN)/pytest tests/cluster --cluster $(PYTEST_ARGS); \
+	  exec $(BIN)/pytest $(CLUSTER_TESTS) --cluster $(PYTEST_ARGS); \
 	else \
-	  exec $(BIN)/python tests/cluster/harness run $(BIN)/pytest tests/cluster --cluster $(PYTEST_ARGS); \
+	  exec $(BIN)/python tests/cluster/harness run $(BIN)/pytest $(CLUSTER_TESTS) --cluster $(PYTEST_ARGS); \
 	fi
 
 cluster-up: .venv/.ready-dev ## Start the tests' node and leave it running

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import ctypes
 import fcntl
 import os
 import signal
@@ -23,6 +24,7 @@ from harness.tools import Refusal, install, refuse_unfit
 from harness.traces import snapshot
 
 PATIENCE_SECONDS = 30
+PR_SET_CHILD_SUBREAPER = 36
 
 
 class Terminated(KeyboardInterrupt):
@@ -54,14 +56,18 @@ def prepare() -> None:
 
 def up(node: Node) -> None:
     """Start a node, over whatever a run that was killed has left."""
-    if leftovers():
-        say("tidy up after a run that was killed")
-        stop(node)
+    tidy(node)
     try:
         node.start()
     except BaseException:
         stop(node)
         raise
+
+
+def tidy(node: Node) -> None:
+    if leftovers():
+        say("tidy up after a run that was killed")
+        node.stop()
 
 
 def stop(node: Node) -> None:
@@ -79,9 +85,7 @@ def run(node: Node, command: list[str]) -> int:
     if node.kept:
         node.refresh()
         return call(command)
-    if leftovers():
-        say("tidy up after a run that was killed")
-        node.stop()
+    tidy(node)
     before = snapshot()
     up(node)
     try:
@@ -110,6 +114,11 @@ def call(command: list[str]) -> int:
         raise
 
 
+def adopt_orphans() -> None:
+    """Be the parent of those whose own parents die, so that the dead are gone and not only dead."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
 def environment() -> dict[str, str]:
     """What a command that uses the node is given: its kubeconfig, and a kubectl of its version."""
     path = f"{Tool('kubernetes').folder / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
@@ -125,8 +134,10 @@ def main() -> int:
     parser.add_argument("action", choices=("up", "down", "status", "run"))
     parser.add_argument("command", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
-    # A polite end is the same as Ctrl-C: everything is taken down.
+    # A polite end is the same as Ctrl-C: everything is taken down, also where a shell had it ignored.
     signal.signal(signal.SIGTERM, terminated)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    adopt_orphans()
     node = Node()
     try:
         refuse_unfit()

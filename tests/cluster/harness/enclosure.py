@@ -184,7 +184,7 @@ def leftovers() -> list[str]:
 
 
 def _groups() -> list[Path]:
-    """Every cgroup hierarchy: one on a machine with version 2, one a controller with version 1."""
+    """Every cgroup hierarchy: one on a machine with version 2, one a controller with version 1, or both kinds."""
     if (CGROUPS / "cgroup.controllers").exists():
         return [CGROUPS]
     return [
@@ -205,7 +205,7 @@ def tracked(command: Sequence[str]) -> list[str]:
 
 
 def _is_hierarchy(path: Path) -> bool:
-    return (path / "cgroup.procs").exists() and (path / "tasks").exists()
+    return (path / "cgroup.procs").exists()
 
 
 def _members() -> Iterator[int]:
