@@ -1,6 +1,6 @@
 """Results and definitions as older revisions know them: what a revision lacks is left out or said in text."""
 
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -17,6 +17,7 @@ from app.protocol.content import (
     ToolDefinition,
     ToolResult,
 )
+from app.protocol.passing import Passed, shown
 from app.protocol.revisions import Revision
 
 
@@ -45,8 +46,10 @@ def prompt_result_for(result: PromptResult, revision: Revision) -> PromptResult:
     return PromptResult(messages=messages, description=result.description, meta=result.meta)
 
 
-def definition_for(definition: Definition, revision: Revision) -> Definition:
+def definition_for(definition: Definition, revision: Revision) -> object:
     """A definition without what the revision lacks."""
+    if isinstance(definition, Passed):
+        return shown(definition, revision)
     changes: dict[str, Any] = {}
     if not revision.titles:
         changes["title"] = UNSET
@@ -59,4 +62,4 @@ def definition_for(definition: Definition, revision: Revision) -> Definition:
             changes["output_schema"] = UNSET
     if isinstance(definition, PromptDefinition) and not revision.titles and definition.arguments is not UNSET:
         changes["arguments"] = [msgspec.structs.replace(a, title=UNSET) for a in definition.arguments]
-    return cast("Definition", msgspec.structs.replace(definition, **changes)) if changes else definition
+    return msgspec.structs.replace(definition, **changes) if changes else definition

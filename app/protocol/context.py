@@ -140,7 +140,7 @@ class CallContext:
 
     async def log(self, level: str, data: object, logger: str | None = None) -> None:
         """Send a log message, if its level is one that the client wants."""
-        wanted = self._wanted_level()
+        wanted = self.log_level
         if wanted is None or _RANK[level] < _RANK[wanted]:
             return
         params = {"level": level, "data": data}
@@ -209,7 +209,9 @@ class CallContext:
         answer = await self.ask({key: InputRequest("roots/list", {})}, timeout=timeout)
         return answer[key].get("roots", [])
 
-    def _wanted_level(self) -> str | None:
+    @property
+    def log_level(self) -> str | None:
+        """The least level of log messages that the client wants, None for none."""
         session = self.call.session
         if session is not None:
             return session.log_level or LEVELS[0]

@@ -1,7 +1,7 @@
 """What the protocol asks of those who offer tools, prompts and resources: `app.toolsets` implements these."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -50,8 +50,11 @@ class Tool(Protocol):
         """A call becomes a task only once the tool awaits `context.detach()`, not at once."""
         ...
 
-    def call(self, arguments: msgspec.Raw | None, context: CallContext) -> Awaitable[ToolResult]:
-        """Run the tool; raises `InvalidArguments`, `ToolFailure` and what the context raises. Let the latter pass."""
+    def call(self, arguments: msgspec.Raw | None, context: CallContext) -> Awaitable[ToolResult | msgspec.Raw]:
+        """Run the tool; raises `InvalidArguments`, `ToolFailure` and what the context raises. Let the latter pass.
+
+        Another server's result, here as in all that follows, is returned as it came: encoded.
+        """
         ...
 
 
@@ -63,7 +66,7 @@ class Prompt(Protocol):
         """What `prompts/list` shows."""
         ...
 
-    def get(self, arguments: Mapping[str, str], context: CallContext) -> Awaitable[PromptResult]:
+    def get(self, arguments: Mapping[str, str], context: CallContext) -> Awaitable[PromptResult | msgspec.Raw]:
         """Fill the prompt in; raises `InvalidArguments`."""
         ...
 
@@ -76,7 +79,7 @@ class Resource(Protocol):
         """What `resources/list` or `resources/templates/list` shows."""
         ...
 
-    def read(self, uri: str, context: CallContext) -> Awaitable[ResourceResult]:
+    def read(self, uri: str, context: CallContext) -> Awaitable[ResourceResult | msgspec.Raw]:
         """The contents at `uri`."""
         ...
 
@@ -160,6 +163,19 @@ class Registry(Protocol):
 
     def complete(
         self, reference: Mapping[str, str], argument: str, value: str, others: Mapping[str, str]
-    ) -> Awaitable[Completion]:
+    ) -> Awaitable[Completion | msgspec.Raw]:
         """Suggestions for a prompt's (`reference["name"]`) or a template's (`reference["uri"]`) argument."""
+        ...
+
+
+@runtime_checkable
+class Watchable(Protocol):
+    """A registry that has to be told which of its resources somebody wants to hear of."""
+
+    async def watch(self, uri: str, watcher: str) -> None:
+        """Somebody subscribed; raises `ProtocolError` where there will be no news of that resource."""
+        ...
+
+    def unwatch(self, uri: str, watcher: str) -> None:
+        """They wish to hear of it no longer."""
         ...

@@ -10,6 +10,7 @@ from app.protocol.content import CacheableResult, Implementation, Result
 from app.protocol.handlers import Registry
 from app.protocol.listings import ListPolicy
 from app.protocol.params import META_SERVER_INFO
+from app.protocol.passing import passed_result
 from app.protocol.revisions import Revision
 from app.protocol.sealing import StateSealer
 
@@ -26,8 +27,10 @@ class Services:
     server_meta: Raw
     """`_meta` of every result of 2026-07-28, encoded."""
 
-    def finish(self, result: Result, revision: Revision) -> Result:
+    def finish(self, result: Result | Raw, revision: Revision, *, cacheable: bool = False) -> Result | Raw:
         """The result with what its revision asks of every result, and without what it lacks."""
+        if isinstance(result, Raw):
+            return passed_result(result, revision, self.server_meta, cacheable=cacheable)
         if not revision.stateless:
             return result if result.result_type is msgspec.UNSET else self._unfinished(result)
         result.result_type = "complete"

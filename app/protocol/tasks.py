@@ -48,7 +48,7 @@ class Task:
         self.result: ToolResult | None = None
         self.error: ErrorObject | None = None
         self.created = self.updated = datetime.now(UTC)
-        self.runner: asyncio.Task[ToolResult] | None = None
+        self.runner: asyncio.Task[ToolResult | Raw] | None = None
         self._board = board
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._numbers = 0
@@ -161,7 +161,7 @@ class TaskBoard:
         """The tasks whose work goes on here."""
         return [task for task in self._tasks.values() if not task.ended]
 
-    async def run(self, tool: Tool, arguments: Raw | None, origin: CallContext) -> ToolResult | TaskResult:
+    async def run(self, tool: Tool, arguments: Raw | None, origin: CallContext) -> ToolResult | Raw | TaskResult:
         """Call the tool; the task, as soon as the call is one, or the result if it never becomes one."""
         from app.protocol.methods.tools import run_tool
 
@@ -235,7 +235,7 @@ class TaskBoard:
                 raise
         return task
 
-    def _settle(self, task: Task, runner: asyncio.Task[ToolResult]) -> None:
+    def _settle(self, task: Task, runner: asyncio.Task[ToolResult | Raw]) -> None:
         asyncio.get_running_loop().call_later(TASK_TTL, self._tasks.pop, task.id, None)
         task.asked.clear()
         if task.ended:
@@ -256,7 +256,8 @@ class TaskBoard:
                 logger.error("task %s failed", task.id, exc_info=error)
                 task.error = ErrorObject(INTERNAL_ERROR, "The task failed unexpectedly.")
         else:
-            task.result = runner.result()
+            result = runner.result()
+            task.result = msgspec.json.decode(result, type=ToolResult) if isinstance(result, Raw) else result
         moving = asyncio.ensure_future(task.move(status))
         self._moving.add(moving)
         moving.add_done_callback(self._moving.discard)

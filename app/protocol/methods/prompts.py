@@ -4,7 +4,7 @@ from msgspec import UNSET, Raw
 
 from app.protocol.adapt import prompt_result_for
 from app.protocol.calls import Call
-from app.protocol.content import Completion, Result
+from app.protocol.content import Completion, PromptResult, Result
 from app.protocol.context import CallContext, InputRequired
 from app.protocol.errors import INVALID_PARAMS, ProtocolError
 from app.protocol.handlers import InvalidArguments, Prompt
@@ -65,7 +65,7 @@ class Prompts:
             return input_required(services.sealer, call, required.requests, context, digest)
         except InvalidArguments as error:
             raise ProtocolError(INVALID_PARAMS, str(error)) from None
-        if not call.revision.resource_links:
+        if isinstance(result, PromptResult) and not call.revision.resource_links:
             result = prompt_result_for(result, call.revision)
         return services.finish(result, call.revision)
 
@@ -85,6 +85,8 @@ class Prompts:
         found = await registry.complete(
             reference, params.argument.name, params.argument.value, params.context.arguments
         )
+        if isinstance(found, Raw):
+            return self._services.finish(found, call.revision)
         if len(found.values) > MAX_COMPLETIONS:
             total = len(found.values) if found.total is UNSET else found.total
             found = Completion(values=found.values[:MAX_COMPLETIONS], total=total, has_more=True)

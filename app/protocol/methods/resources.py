@@ -6,7 +6,7 @@ from app.protocol.calls import Call, SessionView
 from app.protocol.content import ResourceDefinition
 from app.protocol.context import CallContext, InputRequired
 from app.protocol.errors import INVALID_PARAMS, INVALID_REQUEST, RESOURCE_NOT_FOUND, ProtocolError
-from app.protocol.handlers import Resource, ResourceNotFound
+from app.protocol.handlers import Resource, ResourceNotFound, Watchable
 from app.protocol.listings import Listing
 from app.protocol.methods._method import Method, method
 from app.protocol.params import ListParams, ReadResourceParams, UriParams
@@ -56,18 +56,23 @@ class Resources:
             return input_required(services.sealer, call, required.requests, context, digest)
         except ResourceNotFound:
             raise _missing(call, params.uri) from None
-        return services.finish(result, call.revision)
+        return services.finish(result, call.revision, cacheable=True)
 
     async def _subscribe(self, call: Call, params: UriParams) -> object:
         session = _session(call)
         if self._services.registry.resource(params.uri) is None:
             raise _missing(call, params.uri)
+        if isinstance(self._services.registry, Watchable):
+            await self._services.registry.watch(params.uri, session.id)
         session.subscriptions.add(params.uri)
         call.session_changed = True
         return {}
 
     async def _unsubscribe(self, call: Call, params: UriParams) -> object:
-        _session(call).subscriptions.discard(params.uri)
+        session = _session(call)
+        session.subscriptions.discard(params.uri)
+        if isinstance(self._services.registry, Watchable):
+            self._services.registry.unwatch(params.uri, session.id)
         call.session_changed = True
         return {}
 

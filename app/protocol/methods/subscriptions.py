@@ -1,6 +1,7 @@
 """`subscriptions/listen`: a request whose answer is a stream of changes (since 2026-07-28)."""
 
 from contextlib import suppress
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from app.protocol.content import Result
 from app.protocol.context import CallContext
 from app.protocol.errors import LIMIT_REACHED, ProtocolError
 from app.protocol.extensions import TASKS, declares, lacking
+from app.protocol.handlers import Watchable
 from app.protocol.methods._method import Method, method
 from app.protocol.params import META_SERVER_INFO, META_SUBSCRIPTION, ListenParams, SubscriptionFilter
 from app.protocol.services import Services
@@ -27,6 +29,7 @@ class Subscriptions:
         self._services = services
         self._tasks = tasks
         self._open = 0
+        self._numbers = count(1)
 
     def methods(self) -> list[Method]:
         """The methods of this group."""
@@ -35,7 +38,10 @@ class Subscriptions:
     async def _listen(self, call: Call, params: ListenParams) -> object:
         if self._open >= MAX_LISTENERS:
             raise ProtocolError(LIMIT_REACHED, f"{MAX_LISTENERS} subscriptions are open: try again later.")
-        honoured = _honoured(params.notifications, await self._visible_tasks(call, params))
+        watcher = f"listener-{next(self._numbers)}"
+        tasks = await self._visible_tasks(call, params)
+        watched = await self._watch(params.notifications.resource_subscriptions or [], watcher)
+        honoured = _honoured(params.notifications, watched, tasks)
         meta: dict[str, Any] = {META_SUBSCRIPTION: call.id}
         self._open += 1
         try:
@@ -48,7 +54,26 @@ class Subscriptions:
                     await call.channel.notify(METHODS[change.kind], _params(change, meta))
         finally:
             self._open -= 1
+            self._unwatch(watched, watcher)
         return Result(result_type="complete", meta={**meta, META_SERVER_INFO: self._services.server})
+
+    async def _watch(self, uris: list[str], watcher: str) -> list[str]:
+        """Those of the resources that there will be news of."""
+        registry = self._services.registry
+        if not isinstance(registry, Watchable):
+            return uris
+        watched: list[str] = []
+        for uri in uris:
+            with suppress(ProtocolError):
+                await registry.watch(uri, watcher)
+                watched.append(uri)
+        return watched
+
+    def _unwatch(self, uris: list[str], watcher: str) -> None:
+        registry = self._services.registry
+        if isinstance(registry, Watchable):
+            for uri in uris:
+                registry.unwatch(uri, watcher)
 
     async def _visible_tasks(self, call: Call, params: ListenParams) -> list[str]:
         """Those of the tasks asked for that are the caller's."""
@@ -88,12 +113,12 @@ class _Filter:
         return change.uri in self._uris if change.uri else change.kind in self._kinds
 
 
-def _honoured(asked: SubscriptionFilter, tasks: list[str]) -> SubscriptionFilter:
+def _honoured(asked: SubscriptionFilter, uris: list[str], tasks: list[str]) -> SubscriptionFilter:
     return SubscriptionFilter(
         tools_list_changed=asked.tools_list_changed or UNSET,
         prompts_list_changed=asked.prompts_list_changed or UNSET,
         resources_list_changed=asked.resources_list_changed or UNSET,
-        resource_subscriptions=asked.resource_subscriptions or UNSET,
+        resource_subscriptions=uris or UNSET,
         task_ids=tasks or UNSET,
     )
 

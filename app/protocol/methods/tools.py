@@ -71,7 +71,7 @@ class Tools:
         if call.revision.stateless:
             return await self._call_in_rounds(call, params, tool, arguments, context)
         result = await run_tool(tool, arguments, context)
-        if not call.revision.structured_output or not call.revision.resource_links:
+        if isinstance(result, ToolResult) and not (call.revision.structured_output and call.revision.resource_links):
             result = tool_result_for(result, call.revision)
         return self._services.finish(result, call.revision)
 
@@ -85,7 +85,7 @@ class Tools:
             if tool.tasks != "forbidden":
                 if declares(context.client_capabilities, TASKS):
                     result = await self._tasks.run(tool, arguments, context)
-                    return services.finish(result, call.revision) if isinstance(result, ToolResult) else result
+                    return services.finish(result, call.revision) if isinstance(result, ToolResult | Raw) else result
                 if tool.tasks == "required":
                     raise lacking(TASKS, f"The tool '{params.name}'")
             return services.finish(await run_tool(tool, arguments, context), call.revision)
@@ -93,7 +93,7 @@ class Tools:
             return input_required(services.sealer, call, required.requests, context, _digest(params))
 
 
-async def run_tool(tool: Tool, arguments: Raw | None, context: CallContext) -> ToolResult:
+async def run_tool(tool: Tool, arguments: Raw | None, context: CallContext) -> ToolResult | Raw:
     """The tool's result; what goes wrong inside the tool is told as a result with `isError`."""
     try:
         return await tool.call(arguments, context)
