@@ -1,0 +1,243 @@
+"""From what a person declares to what a launcher starts: template, settings, package policy, pinned version."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import urlsplit
+
+from app.gateway._addresses import AddressRefused, checked_url
+from app.gateway.spec import LaunchSpec, Limits, ServerSpec, ServerType, Transport
+from app.gateway.templates import Template, Templates, template_name
+from app.gateway.templates._fill import Filled, fill
+from app.packages.names import Ecosystem, NotAllowedText, package_name, package_version, shown
+
+Place = Literal["process", "pod"]
+_ARCHON_PORT = 8051
+_PORT = 8000
+_TRANSPORTS: dict[ServerType, Transport] = {
+    "npx": "stdio",
+    "uv": "stdio",
+    "archon": "sse",
+    "image": "http",
+    "remote": "http",
+}
+_ECOSYSTEMS: dict[ServerType, Ecosystem] = {"npx": "npm", "uv": "pypi"}
+
+
+class ResolveError(Exception):
+    """A declared server that cannot be started; `problems` has every reason, each with its field."""
+
+    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(f"{where} {message}" for where, message in problems))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolveOptions:
+    """What holds for every server."""
+
+    place: Place = "process"
+    allow_npx: bool = True
+    allow_uv: bool = True
+    allow_custom_images: bool = False
+    allow_local_urls: bool = False
+    archon_image: str = "archon-mcp:latest"
+    internet: bool = True
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(slots=True)
+class _Work:
+    """One server while it is resolved."""
+
+    name: str
+    spec: ServerSpec
+    problems: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+
+    def complain(self, where: str, message: str) -> None:
+        self.problems.append((f"servers.{self.name}.{where}", message))
+
+
+class Resolver:
+    """Resolves declared servers. One for the life of a gateway."""
+
+    def __init__(self, templates: Templates | None = None, options: ResolveOptions | None = None) -> None:
+        self.templates = templates or Templates()
+        self.options = options or ResolveOptions()
+
+    async def resolve(self, name: str, spec: ServerSpec) -> LaunchSpec:
+        """What to start for the server of that key. Raises `ResolveError` with all that is wrong or not allowed."""
+        work = _Work(name, spec)
+        template = self._template(work)
+        kind = spec.type or (template.type if template else None)
+        if kind is None and not work.problems:
+            work.complain("type", "is missing, and no template has this name: say npx, uv, archon, image or remote")
+        filled = fill(template, spec, work.complain)
+        self._secrets(work, filled)
+        launch = None if kind is None else await self._launch(work, kind, template, filled)
+        if work.problems or launch is None:
+            raise ResolveError(work.problems)
+        return launch
+
+    def _template(self, work: _Work) -> Template | None:
+        spec = work.spec
+        if spec.template is not None:
+            found = self.templates.find(spec.template)
+            if found is None:
+                work.complain("template", f"{shown(spec.template)} is unknown: `slipway templates list` shows all")
+        else:
+            # A server that says its own type is what it says, even where its name is that of a template.
+            found = self.templates.find(work.name) if spec.type is None else None
+        if found is not None and spec.type not in (None, found.type):
+            work.complain("type", f"{spec.type} contradicts the template {found.name}, which is {found.type}: drop one")
+        return found
+
+    def _secrets(self, work: _Work, filled: Filled) -> None:
+        if self.options.place == "process":
+            for variable in filled.secret_environment:
+                remedy = f"names a Kubernetes Secret, and servers run as local processes: use environment.{variable}"
+                work.complain(f"secretEnvironment.{variable}", remedy)
+
+    async def _launch(
+        self, work: _Work, kind: ServerType, template: Template | None, filled: Filled
+    ) -> LaunchSpec | None:
+        self._unused_fields(work, kind)
+        command: tuple[str, ...] = tuple(filled.arguments)
+        image: str | None = None
+        url: str | None = None
+        if kind in _ECOSYSTEMS:
+            command = await self._package(work, _ECOSYSTEMS[kind], template, filled)
+        elif kind == "archon":
+            image = self.options.archon_image
+            if self.options.place == "process":
+                command = (sys.executable, "-m", "app.cli", "serve", *filled.arguments)
+        elif kind == "image":
+            image = self._image(work, template)
+        else:
+            url = await self._url(work, template)
+        transport = work.spec.transport or _transport(kind, template, url)
+        port = self._port(work, kind, transport, template)
+        environment = {**_listening(kind, transport, port, self.options.place), **filled.environment}
+        return LaunchSpec(
+            id=server_id(work.name),
+            type=kind,
+            transport=transport,
+            command=command,
+            image=image,
+            url=url,
+            port=port,
+            environment=environment,
+            secret_environment=filled.secret_environment,
+            limits=self.options.limits,
+            internet=self.options.internet,
+        )
+
+    async def _package(
+        self, work: _Work, ecosystem: Ecosystem, template: Template | None, filled: Filled
+    ) -> tuple[str, ...]:
+        given = work.spec.package or (template.package if template else None)
+        if not given:
+            work.complain("package", "is missing: name the package to run, e.g. mcp-server-fetch or @scope/name")
+            return ()
+        allowed = self.options.allow_npx if ecosystem == "npm" else self.options.allow_uv
+        if not allowed:
+            variable, registry = ("MCP_ALLOW_NPX", "npm") if ecosystem == "npm" else ("MCP_ALLOW_UV", "PyPI")
+            work.complain("type", f"runs packages from {registry}, which {variable}=false does not allow")
+        try:
+            name = package_name(ecosystem, given)
+        except NotAllowedText as error:
+            work.complain("package", str(error))
+            return ()
+        version = work.spec.version
+        if version is not None:
+            try:
+                package_version(ecosystem, version)
+            except NotAllowedText as error:
+                work.complain("version", str(error))
+        program = template.bin if template and template.bin and template.package == given else None
+        return client_command(ecosystem, name, version, program, filled.arguments)
+
+    def _image(self, work: _Work, template: Template | None) -> str | None:
+        image = work.spec.image or (template.image if template else None)
+        if not image:
+            work.complain("image", "is missing: name the image to run")
+        if not self.options.allow_custom_images:
+            work.complain("type", "runs an image of your own, which MCP_ALLOW_CUSTOM_IMAGES=false does not allow")
+        if image and (image.startswith("-") or any(c <= " " or c > "~" for c in image)):
+            work.complain("image", f"{shown(image)} is not the name of an image")
+        return image
+
+    async def _url(self, work: _Work, template: Template | None) -> str | None:
+        url = work.spec.url or (template.url if template else None)
+        if not url:
+            work.complain("url", "is missing: type remote needs the server's address, like https://host/mcp")
+            return None
+        try:
+            return await checked_url(url, own_machine=self.options.allow_local_urls)
+        except AddressRefused as error:
+            work.complain("url", f"{shown(url)} {error}")
+            return None
+
+    def _port(self, work: _Work, kind: ServerType, transport: Transport, template: Template | None) -> int | None:
+        if transport == "stdio" and kind == "remote":
+            work.complain("transport", "stdio has no address: a remote server speaks http, sse or websocket")
+        if transport == "stdio" or kind == "remote":
+            return None
+        port = work.spec.port or (template.port if template else None)
+        if port is not None and not 1 <= port <= 65_535:
+            work.complain("port", f"{port} is wrong: give a number from 1 to 65535")
+        return port or (_ARCHON_PORT if kind == "archon" else _PORT)
+
+    def _unused_fields(self, work: _Work, kind: ServerType) -> None:
+        """A field that the type does not read is a mistake, not a wish to pass over."""
+        reads: dict[str, tuple[ServerType, ...]] = {
+            "package": ("npx", "uv"),
+            "version": ("npx", "uv"),
+            "image": ("image",),
+            "url": ("remote",),
+        }
+        for where, kinds in reads.items():
+            if getattr(work.spec, where) is not None and kind not in kinds:
+                work.complain(where, f"means nothing with type {kind}: leave it out, or say type {' or '.join(kinds)}")
+
+
+def server_id(name: str) -> str:
+    """The id of the server of that key: a DNS label."""
+    return template_name(name)[:63].strip("-") or "server"
+
+
+def client_command(
+    ecosystem: Ecosystem, name: str, version: str | None, program: str | None, arguments: Sequence[str]
+) -> tuple[str, ...]:
+    """How npx or uvx is told to run a package: the options end before anything that a person gave begins."""
+    if ecosystem == "npm":
+        package = f"{name}@{version}" if version else name
+        if program is None:
+            return ("npx", "-y", "--", package, *arguments)
+        return ("npx", "-y", f"--package={package}", "--", program, *arguments)
+    package = f"{name}=={version}" if version else name
+    return ("uvx", "--from", package, program or name, *arguments)
+
+
+def _transport(kind: ServerType, template: Template | None, url: str | None) -> Transport:
+    if template is not None:
+        return template.transport
+    if kind == "remote" and url:
+        parts = urlsplit(url)
+        if parts.scheme in ("ws", "wss"):
+            return "websocket"
+        return "sse" if parts.path.rstrip("/").endswith("/sse") else "http"
+    return _TRANSPORTS[kind]
+
+
+def _listening(kind: ServerType, transport: Transport, port: int | None, place: Place) -> dict[str, str]:
+    """How our own image is told where to listen."""
+    if kind != "archon":
+        return {}
+    if port is None:
+        return {"MCP_TRANSPORT": transport}
+    host = "127.0.0.1" if place == "process" else "0.0.0.0"  # noqa: S104 (a pod's own network)
+    return {"MCP_TRANSPORT": transport, "MCP_HOST": host, "MCP_PORT": str(port)}

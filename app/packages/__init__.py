@@ -1,0 +1,1 @@
+"""Packages of npm and PyPI: found, described, allowed, verified, pinned and installed."""
