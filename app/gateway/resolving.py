@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from app.gateway._addresses import AddressRefused, checked_url
 from app.gateway.spec import LaunchSpec, Limits, ServerSpec, ServerType, Transport
-from app.gateway.templates import Template, Templates, template_name
+from app.gateway.templates import ECOSYSTEMS, Template, Templates, template_name
 from app.gateway.templates._fill import Filled, fill
 from app.packages.names import Ecosystem, NotAllowedText, package_name, package_version, shown
 
@@ -24,7 +24,6 @@ _TRANSPORTS: dict[ServerType, Transport] = {
     "image": "http",
     "remote": "http",
 }
-_ECOSYSTEMS: dict[ServerType, Ecosystem] = {"npx": "npm", "uv": "pypi"}
 
 
 class ResolveError(Exception):
@@ -108,8 +107,8 @@ class Resolver:
         command: tuple[str, ...] = tuple(filled.arguments)
         image: str | None = None
         url: str | None = None
-        if kind in _ECOSYSTEMS:
-            command = await self._package(work, _ECOSYSTEMS[kind], template, filled)
+        if kind in ECOSYSTEMS:
+            command = await self._package(work, ECOSYSTEMS[kind], template, filled)
         elif kind == "archon":
             image = self.options.archon_image
             if self.options.place == "process":

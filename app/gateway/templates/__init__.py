@@ -2,6 +2,7 @@
 
 from app.gateway.templates._store import Templates, UnknownTemplate, builtin
 from app.gateway.templates._template import (
+    ECOSYSTEMS,
     Deprecation,
     Paths,
     Setting,
@@ -12,6 +13,7 @@ from app.gateway.templates._template import (
 )
 
 __all__ = [
+    "ECOSYSTEMS",
     "Deprecation",
     "Paths",
     "Setting",

@@ -8,7 +8,10 @@ from collections.abc import Callable
 import msgspec
 
 from app.gateway.spec import ServerType, Transport
-from app.packages.names import NotAllowedText, argument, bin_name, package_name, variable_name
+from app.packages.names import Ecosystem, NotAllowedText, argument, bin_name, package_name, variable_name
+
+ECOSYSTEMS: dict[ServerType, Ecosystem] = {"npx": "npm", "uv": "pypi"}
+"""The registry of packages that a type of server comes from."""
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -121,10 +124,8 @@ def _problems(template: Template) -> list[str]:
     needed = {"npx": "package", "uv": "package", "remote": "url", "image": "image"}.get(template.type)
     if needed:
         check(needed, bool(getattr(template, needed)), f"is missing: type {template.type} needs it")
-    if template.package and template.type in ("npx", "uv"):
-        _try(
-            found, "package", lambda: package_name("npm" if template.type == "npx" else "pypi", template.package or "")
-        )
+    if template.package and (ecosystem := ECOSYSTEMS.get(template.type)):
+        _try(found, "package", lambda: package_name(ecosystem, template.package or ""))
     if template.bin:
         _try(found, "bin", lambda: bin_name(template.bin or ""))
     for index, text in enumerate(template.arguments):
@@ -136,9 +137,7 @@ def _problems(template: Template) -> list[str]:
     for index, setting in enumerate(template.settings):
         field = f"settings[{index}]"
         _try(found, f"{field}.name", lambda setting=setting: variable_name(setting.name))
-        check(
-            f"{field}.option", not (setting.option and setting.secret), "is wrong: other users see arguments, secrets"
-        )
+        check(f"{field}.option", not (setting.option and setting.secret), "is wrong: arguments are no secret")
         check(f"{field}.option", _is_option(setting.option), f"{setting.option!r} is not an option: write --name")
         check(f"{field}.pattern", _compiles(setting.pattern), f"{setting.pattern!r} is not a regular expression")
     for group in template.one_of:
