@@ -110,12 +110,20 @@ class Upstream(Protocol):
         ...
 
     async def request(
-        self, method: str, params: Raw, *, downstream: Downstream | None = None, timeout: float | None = None
+        self,
+        method: str,
+        params: Raw,
+        *,
+        downstream: Downstream | None = None,
+        timeout: float | None = None,
+        repeatable: bool = False,
     ) -> Raw:
         """The result of a request, as it came.
 
         Cancelling it cancels the request there. Raises `UpstreamFailure`, `UpstreamUnavailable` and `TimeoutError`.
-        `params` has no `_meta` members of the protocol's own: those are the upstream's to add.
+        `params` has no `_meta` members of the protocol's own: those are the upstream's to add. `repeatable` tells that
+        a tool may be called again when its answer was lost (it is annotated as reading only or as idempotent); of
+        lists and reads that is known.
         """
         ...
 
