@@ -27,11 +27,21 @@ class Lifecycle:
 
     def __init__(self) -> None:
         self._draining = False
+        self._leaving = False
         self._steps: list[DrainStep] = []
 
     @property
     def draining(self) -> bool:
         return self._draining
+
+    @property
+    def leaving(self) -> bool:
+        """Whether whoever routes calls should look for somebody else, though everything is still served."""
+        return self._leaving or self._draining
+
+    def leave(self) -> None:
+        """Turn unready and serve on: some balancers send clients back to a pod that goes for as long as it is ready."""
+        self._leaving = True
 
     def before_exit(self, step: DrainStep) -> None:
         """Have `step` run when draining begins: tell long-lived streams to reconnect, refuse new ones."""
@@ -71,7 +81,7 @@ class Readiness:
         self._running: asyncio.Task[dict[str, str]] | None = None
 
     async def health(self) -> Health:
-        if self._lifecycle.draining:
+        if self._lifecycle.leaving:
             return Health(ready=False, status="draining", dependencies={})
         dependencies = await self._dependencies()
         healthy = all(state == "ok" or state.startswith(_NOT_CONFIGURED) for state in dependencies.values())

@@ -7,11 +7,14 @@ import gc
 import logging
 import os
 import resource
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 
 logger = logging.getLogger("slipway.process")
+
+LEAVE = signal.SIGUSR1  # sent before the drain: be unready, and serve on
 
 
 def end_now() -> None:

@@ -15,7 +15,7 @@ import uvicorn
 
 from app.asgi import ASGIApp
 from app.lifecycle import Lifecycle
-from app.process import end_now, loop_factory, raise_file_limit, settle_memory
+from app.process import LEAVE, end_now, loop_factory, raise_file_limit, settle_memory
 from app.security.connection import ConnectionLimits, ConnectionWatch, GuardedConnection
 from app.settings import Settings
 from app.transports.websocket_protocol import WebSocketProtocol
@@ -188,6 +188,7 @@ async def _run(
     loop = asyncio.get_running_loop()
     for number in signals:
         loop.add_signal_handler(number, server.ask_to_exit)
+    loop.add_signal_handler(LEAVE, lifecycle.leave)
     if parent is not None:
         loop.add_reader(parent, _parent_is_gone, server, parent)
     await server.run_here(listener)

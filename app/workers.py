@@ -13,6 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
+from app.process import LEAVE
+
 logger = logging.getLogger("slipway.workers")
 
 HOPELESS = 2  # the exit status of a worker that no other try would help: the settings are wrong
@@ -20,7 +22,7 @@ HOPELESS = 2  # the exit status of a worker that no other try would help: the se
 _LIVED = 1.0  # seconds after which a worker counts as started well
 _MARGIN = 5.0  # seconds beyond the drain budget before a worker is killed
 _ATTEMPTS = 5
-_WAITED_FOR = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGALRM}
+_WAITED_FOR = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGALRM, LEAVE}
 
 
 class Workers:
@@ -68,6 +70,8 @@ class Workers:
                     return self._kill()
                 case signal.SIGALRM:
                     self._fill()
+                case number if number == LEAVE:
+                    self._signal(LEAVE)
                 case _ if self._draining:
                     logger.warning("asked to end a second time: ending at once")
                     return self._kill()
@@ -87,6 +91,7 @@ class Workers:
             os.close(self._alive_writer)
             # A terminal sends SIGINT to the whole group; the parent passes its own signal on.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(LEAVE, signal.SIG_IGN)  # until the server hears it: by itself, it would end the process
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _WAITED_FOR)
             self._work(self._alive)
             status = 0

@@ -21,7 +21,6 @@ from pulumi_kubernetes.core.v1 import (
     SeccompProfileArgs,
     SecretKeySelectorArgs,
     SecurityContextArgs,
-    SleepActionArgs,
     TCPSocketActionArgs,
     VolumeArgs,
     VolumeMountArgs,
@@ -147,9 +146,11 @@ def tcp_probe(port: Port, *, period: int = 10, timeout: int = 3, failures: int =
 def drain(seconds: int) -> LifecycleArgs | None:
     """Go on serving for a while before SIGTERM, so that load balancers stop sending first.
 
-    The kubelet's own sleep (Kubernetes 1.30) needs no shell in the image; a sleep of 0 is refused, so it is left out.
+    Some send clients back to a pod that goes for as long as it is ready: so it is told to be unready.
     """
-    return LifecycleArgs(pre_stop=LifecycleHandlerArgs(sleep=SleepActionArgs(seconds=seconds))) if seconds else None
+    command = ["sh", "-c", f"kill -USR1 1; sleep {seconds}"]
+    stop = LifecycleHandlerArgs(exec_=ExecActionArgs(command=command))
+    return LifecycleArgs(pre_stop=stop) if seconds else None
 
 
 def grace_period(*, drain_seconds: int, request_budget_seconds: int) -> int:

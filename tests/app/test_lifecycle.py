@@ -73,6 +73,18 @@ def test_sigterm_turns_unready_finishes_what_runs_and_exits_0(start_slipway: Any
     assert slipway.wait() == 0
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_told_to_leave_is_unready_and_serves_on(start_slipway: Any, shared_redis: Any, workers: str) -> None:
+    slipway = start_slipway(MCP_WORKERS=workers, REDIS_URL=shared_redis.url)
+    until(lambda: httpx.get(f"{slipway.url}/ready").status_code == 200)
+    slipway.process.send_signal(signal.SIGUSR1)
+    until(lambda: all(httpx.get(f"{slipway.url}/ready").status_code == 503 for _ in range(8)))
+    late = httpx.post(f"{slipway.url}/messages", json=rpc("ping"))
+    assert (late.status_code, late.headers.get("connection")) == (200, None)
+    slipway.terminate()
+    assert slipway.wait() == 0
+
+
 def test_an_idle_server_ends_at_once_though_connections_are_open(start_slipway: Any) -> None:
     slipway = start_slipway()
     with httpx.Client() as client:

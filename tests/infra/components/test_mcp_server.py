@@ -259,9 +259,9 @@ def test_only_tmp_can_be_written_to(server):
     assert "emptyDir" in server().one("Deployment").at(f"{POD}.volumes.0")
 
 
-def test_a_stopping_pod_serves_on_for_15_seconds(server):
-    stop = server().one("Deployment").at(f"{CONTAINER}.lifecycle.preStop")
-    assert stop == {"sleep": {"seconds": 15}}
+def test_a_stopping_pod_says_that_it_leaves_and_serves_on_for_15_seconds(server):
+    stop = server().one("Deployment").at(f"{CONTAINER}.lifecycle.preStop.exec.command")
+    assert stop == ["sh", "-c", "kill -USR1 1; sleep 15"]
 
 
 def test_without_a_drain_nothing_delays_the_stop(server):
