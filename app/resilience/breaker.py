@@ -45,22 +45,23 @@ class CircuitBreaker:
     @contextmanager
     def attempt(self) -> Generator[None]:
         """Ask inside of this. Raises `CircuitOpen` instead of asking while the breaker is open."""
-        trial = self._enter()
+        trial = self.enter()
+        failed: bool | None = None  # an attempt that is cancelled tells nothing
         try:
             yield
         except self._counts:
-            self._fail(trial=trial)
+            failed = True
             raise
         except Exception:
-            self._succeed()
+            failed = False
             raise
         else:
-            self._succeed()
-        finally:  # a trial that is cancelled tells nothing, and makes room for the next
-            self._trying = self._trying and not trial
+            failed = False
+        finally:
+            self.leave(trial, failed=failed)
 
-    def _enter(self) -> bool:
-        """Whether this is the one attempt that decides."""
+    def enter(self) -> bool:
+        """Begin to ask, without a `with`; give what is returned to `leave`. Raises `CircuitOpen`."""
         if self._opened is None:
             return False
         left = self._opened + self._seconds - self._clock()
@@ -69,9 +70,15 @@ class CircuitBreaker:
         self._trying = True
         return True
 
-    def _succeed(self) -> None:
-        self._failed = 0
-        self._opened = None
+    def leave(self, trial: bool, *, failed: bool | None) -> None:
+        """What became of it; None tells nothing, and makes room for the next where this was the one that decides."""
+        if trial:
+            self._trying = False
+        if failed:
+            self._fail(trial=trial)
+        elif failed is not None:
+            self._failed = 0
+            self._opened = None
 
     def _fail(self, *, trial: bool) -> None:
         self._failed += 1
