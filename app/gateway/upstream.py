@@ -55,6 +55,11 @@ class Downstream(Protocol):
         """The least level of log messages that it wants."""
         ...
 
+    @property
+    def session_id(self) -> str | None:
+        """Its session of the older era, for servers that keep something for each."""
+        ...
+
     async def notify(self, method: str, params: Raw) -> None:
         """Pass a notification that belongs to the running request: progress, log messages."""
         ...

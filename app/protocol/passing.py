@@ -80,7 +80,7 @@ def shown(definition: Passed, revision: Revision) -> Members:
 
 
 def passed_result(raw: Raw, revision: Revision, server_meta: Raw, *, cacheable: bool = False) -> Raw:
-    """A result of another server's, as the client's revision knows it; `server_meta` is for where there is no `_meta`."""
+    """A result of another server's, as the client's revision knows it, with `server_meta` where it lacks `_meta`."""
     if revision.stateless:
         members = decode_members(raw)
         members.setdefault("resultType", _COMPLETE)

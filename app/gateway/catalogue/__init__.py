@@ -1,0 +1,1 @@
+"""All servers' tools, prompts and resources: as one server, each by itself, or as chosen."""
