@@ -13,6 +13,12 @@ from infra.ports import Port
 ALL_PODS = Pods(name="pods", selector={})
 CLUSTER_DNS = ForeignPods(name="dns", namespace="kube-system", labels={"k8s-app": "kube-dns"})
 NODE_LOCAL_DNS = Addresses(name="node-dns", cidrs=("169.254.20.10/32",))
+# What the operator makes pods for; their own policies let them out.
+OPERATED_AGENTS = ForeignPods(
+    name="operated-agents",
+    namespace=None,
+    labels={"app.kubernetes.io/component": "agent", "app.kubernetes.io/managed-by": "slipway-operator"},
+)
 # cert-manager puts its solver into the namespace of the Certificate.
 ACME_SOLVER = Pods(name="acme-solver", selector={"acme.cert-manager.io/http01-solver": "true"})
 
@@ -30,6 +36,12 @@ def https_egress(source: Pods, excluded: tuple[str, ...] = PRIVATE_RANGES) -> Ed
     """The public services that tools call; not the metadata service, not what is private."""
     internet = Addresses(name="internet", excluded=excluded)
     return Edge(source=source, target=internet, ports=(ports.HTTPS,), reason="Call public services over HTTPS.")
+
+
+def web_egress(source: Pods, excluded: tuple[str, ...] = PRIVATE_RANGES) -> Edge:
+    """Pages of the public web, for tools that fetch them: HTTPS, and where else web servers listen."""
+    internet = Addresses(name="internet", excluded=excluded)
+    return Edge(source=source, target=internet, ports=(ports.HTTPS, *ports.WEB), reason="Fetch pages of the web.")
 
 
 def redis(source: Pods, target: Pods) -> Edge:

@@ -28,5 +28,7 @@ ACME_SOLVER = Port(name="solver", number=8089)
 DNS_UDP = Port(name="dns", number=53, protocol="UDP")
 DNS_TCP = Port(name="dns-tcp", number=53)
 HTTPS = Port(name="https", number=443)
+# Where pages of the web are besides.
+WEB = (Port(name="web", number=80), Port(name="web-alt", number=8080), Port(name="web-alt-tls", number=8443))
 KUBERNETES_API = Port(name="kube-api", number=6443)
 NODE_PORT = 30800

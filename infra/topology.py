@@ -13,6 +13,9 @@ from infra.ports import Port
 if TYPE_CHECKING:
     from infra.platform import Platform
 
+# The toolset whose `fetch_page` follows addresses to wherever web servers listen.
+_FETCHES_PAGES = "search"
+
 # Where each controller's pods usually are. The balancers of clouds are no pods: they come from outside.
 CONTROLLER_NAMESPACES: dict[Profile, str] = {
     "nginx": "ingress-nginx",
@@ -82,7 +85,8 @@ def _of_servers(platform: "Platform", config: StackConfig) -> Iterator[Edge]:
         if platform.mongodb is not None and given.use_mongodb:
             yield from platform.mongodb.edges_from(pods)
         if config.network.egress_https:
-            yield usual.https_egress(pods, config.network.egress_except)
+            egress = usual.web_egress if _FETCHES_PAGES in given.toolsets else usual.https_egress
+            yield egress(pods, config.network.egress_except)
         if given.rbac != "none":
             yield usual.kubernetes_api(pods, config.network.kubernetes_api)
         yield _scraped(pods, server.port, config)
@@ -126,6 +130,8 @@ def _of_mesh(platform: "Platform", config: StackConfig) -> Iterator[Edge]:
             yield usual.https_egress(agent.pods, config.network.egress_except)
     yield from _between_agents(platform, config)
     if platform.operator is not None:
+        # Agents made from custom resources, in any namespace.
+        yield usual.registry(usual.OPERATED_AGENTS, registry.pods, registry.port)
         yield from registry.edges_from(platform.operator.pods)
         yield usual.kubernetes_api(platform.operator.pods, config.network.kubernetes_api)
         yield _scraped(platform.operator.pods, platform.operator.port, config)

@@ -15,7 +15,7 @@ class NetworkConfig(Model):
     enabled: bool = True
     """Whether policies are made."""
     egress_https: bool = True
-    """Whether servers may call HTTPS services outside the cluster."""
+    """Whether servers may call HTTPS services outside the cluster, and those with `search` all web servers."""
     egress_except: Many[Cidr] = PRIVATE_RANGES
     """Address ranges that outside calls never reach: private ones and the cloud's metadata service."""
     prometheus_namespace: Label | None = None

@@ -76,3 +76,19 @@ def test_pulumi_may_put_the_folder_of_the_program_first_on_the_path(program):
     import platform
 
     assert hasattr(platform, "python_version")
+
+
+def test_only_pods_that_fetch_pages_may_call_other_web_ports_than_443(program):
+    stack = program(
+        {
+            "environment": "dev",
+            "image": {"strategy": "published", "ref": f"registry.acme.io/slipway@{DIGEST}"},
+            "servers": {"reader": {"toolsets": ["search"]}, "writer": {"toolsets": ["war"]}},
+        }
+    )
+    ports = {
+        policy.object_name: [port["port"] for port in policy.at("spec.egress.0.ports")]
+        for policy in stack.all("NetworkPolicy")
+        if policy.object_name.endswith("-to-internet-out")
+    }
+    assert ports == {"reader-to-internet-out": [443, 80, 8080, 8443], "writer-to-internet-out": [443]}
