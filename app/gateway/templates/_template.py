@@ -97,7 +97,7 @@ _NAME = re.compile(r"[a-z0-9](-?[a-z0-9]){0,62}")
 
 def template_name(text: str) -> str:
     """The name of the template that a server's key means: `braveSearch` is `brave-search`."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", text)
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", text)
     return re.sub(r"[^a-z0-9]+", "-", spaced.lower()).strip("-")
 
 
