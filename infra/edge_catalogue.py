@@ -70,7 +70,7 @@ def mongodb_replication(members: Pods) -> Edge:
     return Edge(source=members, target=members, ports=(ports.MONGODB,), reason="Replicate and elect.")
 
 
-def registry(source: Pods, target: Pods, port: Port = ports.REGISTRY) -> Edge:
+def registry(source: Pods | ForeignPods, target: Pods, port: Port = ports.REGISTRY) -> Edge:
     return Edge(source=source, target=target, ports=(port,), reason="Register, heartbeat and find agents.")
 
 

@@ -16,7 +16,7 @@ from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 from infra import naming
 from infra.commands import AGENT as AGENT_COMMAND
 from infra.component import Component, object_name
-from infra.components import _server_services
+from infra.components import _rbac, _server_services
 from infra.components._files import file_map, file_mount, file_volume
 from infra.components._program_pod import Program
 from infra.components._workloads import disruption_budget
@@ -113,6 +113,8 @@ class Agent(Component):
             namespace=args.namespace,
             port=args.port,
             resources=args.resources,
+            # An identity of its own, which a service mesh knows it by; it may do nothing in the cluster.
+            account=_rbac.service_account(self, args.namespace, naming.labels(self.name, COMPONENT)),
             environment={
                 **args.environment,
                 "MCP_MESH_REGISTRY_URL": args.registry_url,
