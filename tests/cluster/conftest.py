@@ -2,26 +2,44 @@
 
 import json
 import os
+import socket
+import ssl
 import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 HERE = Path(__file__).parent
 # The harness and the engine are packages of this folder.
 sys.path.insert(0, str(HERE))
 
-from harness.api import Api  # noqa: E402
-from harness.places import IMAGES, KUBECONFIG  # noqa: E402
+# ruff: noqa: E402
+from engine.definitions import define
+from engine.plugins.kube.client import Cluster
+from harness import acme
+from harness.api import Api
+from harness.enclosure import NODE_ADDRESS
+from harness.ingress import TRAEFIK_ADDRESS
+from harness.places import IMAGES, KUBECONFIG, RUN
+from usage.running import Running
+from usage.stages import Stages
 
 EVERYWHERE = HERE / "units"
+# What the stacks call themselves in public, and where the node serves them.
+PUBLIC = {"mcp-map.your-domain.com": NODE_ADDRESS, "mcp.slipway.internal": TRAEFIK_ADDRESS}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--cluster", action="store_true", help="run the tests that need a cluster")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--cluster", default=False):
+        config.pluginmanager.register(Stages(HERE), "stages")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -58,7 +76,56 @@ def images() -> dict[str, str]:
     return json.loads(IMAGES.read_text(encoding="utf-8"))
 
 
+@pytest.fixture(scope="session")
+def cluster(kubeconfig: Path) -> Iterator[Cluster]:
+    """The cluster as the stand-in for the Kubernetes plugin sees it, with every kind that a stack uses defined."""
+    found = Cluster(str(kubeconfig))
+    added = define(found)
+    yield found
+    for name in added:
+        found.request("DELETE", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}")
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def running(
+    cluster: Cluster,
+    kubeconfig: Path,
+    images: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+    pytestconfig: pytest.Config,
+) -> Iterator[Running]:
+    """Stacks in use, one at a time; the last one goes with the tests."""
+    found = Running(cluster, kubeconfig, images, tmp_path_factory.mktemp("running"))
+    pytestconfig.pluginmanager.get_plugin("stages").watch(found.stages)
+    yield found
+    found.none()
+
+
+@pytest.fixture(scope="session")
+def trust(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of what the node's ACME server issues."""
+    context = ssl.create_default_context(cafile=str(RUN / "certificates" / "ca.crt"))
+    path = tmp_path_factory.mktemp("trust") / "root.pem"
+    path.write_text(httpx.get(acme.ROOT, verify=context, trust_env=False).text, encoding="utf-8")
+    return path
+
+
 @pytest.fixture
+def outside(trust: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The view of clients outside: public names lead to the ingress, and only its authority is trusted."""
+    resolve = socket.getaddrinfo
+
+    def resolve_public(host, *arguments, **options):
+        name = host.decode() if isinstance(host, bytes) else host
+        return resolve(PUBLIC.get(name, host), *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_public)
+    monkeypatch.setenv("SSL_CERT_FILE", str(trust))
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+
+
+@pytest.fixture(scope="session")
 def kubectl(kubeconfig: Path) -> Callable[..., str]:
     """Runs kubectl; returns what it said, or raises with why not."""
 

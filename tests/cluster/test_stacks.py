@@ -3,19 +3,19 @@
 Stacks whose programs the image does not have yet cannot become ready: their objects are tested in `objects/` only.
 """
 
+import asyncio
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
-from engine.definitions import define
 from engine.lifecycle import Life, fine, wait_for
 from engine.overlays import for_node
 from engine.plugins.kube.client import Cluster
 from engine.stack import STACK_FILES, Engine, Stack, laid_over, make_project, stack_config
 from harness.enclosure import NODE_ADDRESS
 from harness.runtime import REGISTRY
+from mcp import Client as OfficialClient
 
 from app.cli import _commands
 
@@ -30,22 +30,13 @@ MISSING = f"{REGISTRY}/there-is-no-such-image@sha256:{'0' * 64}"
 
 
 @pytest.fixture(scope="module")
-def cluster(kubeconfig) -> Iterator[Cluster]:
-    found = Cluster(str(kubeconfig))
-    added = define(found)
-    yield found
-    for name in added:
-        found.request("DELETE", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}")
-    found.close()
-
-
-@pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
     return make_project(tmp_path_factory.mktemp("project") / "slipway")
 
 
 @pytest.fixture(params=RUNNING)
-def life(request, cluster, project, kubeconfig, images, tmp_path) -> Iterator[Life]:
+def life(request, running, cluster, project, kubeconfig, images, tmp_path) -> Iterator[Life]:
+    running.none()
     push = f"{sys.executable} {HERE / 'engine' / 'hand_over.py'}"
     engine = Engine(tmp_path / "engine", kubeconfig, patience=300, image=images["app"], push=push)
     config = laid_over(stack_config(request.param), for_node(request.param, images))
@@ -64,12 +55,10 @@ def unready(cluster: Cluster, namespace: str) -> list[str]:
     ]
 
 
-def tools_through_the_node_port(port: int) -> list[str]:
-    """What a client outside the cluster is offered at a port of the node."""
-    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-    url = f"http://{NODE_ADDRESS}:{port}/messages"
-    answer = httpx.post(url, json=request, timeout=10, trust_env=False).raise_for_status()
-    return [tool["name"] for tool in answer.json()["result"]["tools"]]
+async def tools_through_the_node_port(port: int) -> set[str]:
+    """What the official client, outside the cluster, is offered at a port of the node."""
+    async with OfficialClient(f"http://{NODE_ADDRESS}:{port}/mcp") as client:
+        return {tool.name for tool in (await client.list_tools()).tools}
 
 
 def test_a_stack_lives_on_a_node_from_its_preview_to_its_end(life, cluster):
@@ -79,7 +68,7 @@ def test_a_stack_lives_on_a_node_from_its_preview_to_its_end(life, cluster):
     wait_for(lambda: not unready(cluster, namespace), "ready pods", lambda: unready(cluster, namespace))
     for server in life.stack.config["slipway:servers"].values():
         if "nodePort" in server:
-            assert tools_through_the_node_port(server["nodePort"])
+            assert asyncio.run(tools_through_the_node_port(server["nodePort"]))
     life.stays_as_it_is("right after the first one")
     life.takes({"slipway:observability": {"logLevel": "warning"}})
 

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import ctypes
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -25,6 +26,8 @@ from harness.traces import snapshot
 
 PATIENCE_SECONDS = 30
 PR_SET_CHILD_SUBREAPER = 36
+# Tells the tests where to write how long their parts took.
+STAGES = "SLIPWAY_TEST_STAGES"
 
 
 class Terminated(KeyboardInterrupt):
@@ -84,25 +87,47 @@ def run(node: Node, command: list[str]) -> int:
     """Run a command with a node: one that is kept stays up, one started for it goes with it."""
     if node.kept:
         node.refresh()
-        return call(command)
+        try:
+            return timed(node, command)
+        finally:
+            tell(node)
     tidy(node)
     before = snapshot()
-    up(node)
     try:
-        with node.stage("tests", quiet=True):
-            # In the node's cgroup, what a killed test leaves running ends with the node.
-            code = call(tracked(command))
+        up(node)
+        # In the node's cgroup, what a killed test leaves running ends with the node.
+        code = timed(node, tracked(command))
     finally:
         stop(node)
+        tell(node)
     if changed := snapshot() ^ before:
         raise NotReadyError("the machine is not as it was before the node:\n" + "\n".join(sorted(changed)))
-    say("seconds: " + ", ".join(f"{name} {seconds:.0f}" for name, seconds in node.stages.items()))
     return code
 
 
-def call(command: list[str]) -> int:
+def timed(node: Node, command: list[str]) -> int:
+    """Run the tests, and learn from them how long their parts took."""
+    file = CACHE / "stages.json"
+    file.unlink(missing_ok=True)
+    try:
+        with node.stage("tests", quiet=True):
+            return call(command, {STAGES: str(file)})
+    finally:
+        if file.exists():
+            node.stages |= {f"  {name}": seconds for name, seconds in json.loads(file.read_text("utf-8")).items()}
+
+
+def tell(node: Node) -> None:
+    """What took how long."""
+    width = max(map(len, node.stages))
+    say("seconds by stage")
+    for name, seconds in node.stages.items():
+        print(f"  {name:{width}} {seconds:7.1f}", flush=True)
+
+
+def call(command: list[str], more: dict[str, str]) -> int:
     """Run a command; when this is interrupted, give it the time to tidy up."""
-    child = subprocess.Popen(command, env=environment())
+    child = subprocess.Popen(command, env={**environment(), **more})
     try:
         return child.wait()
     except KeyboardInterrupt as interrupt:

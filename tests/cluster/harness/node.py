@@ -115,8 +115,10 @@ class Node:
         began = time.monotonic()
         if not quiet:
             print(f"› {name} …", end=" ", flush=True)
-        yield
-        self.stages[name] = time.monotonic() - began
+        try:
+            yield
+        finally:
+            self.stages[name] = time.monotonic() - began
         if not quiet:
             print(f"{self.stages[name]:.1f} s", flush=True)
 

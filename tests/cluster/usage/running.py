@@ -1,0 +1,61 @@
+"""Stacks in use: one is up at a time, for all the tests that follow one another with it."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from engine import hand_over
+from engine.lifecycle import Life, fine, wait_for
+from engine.overlays import for_node
+from engine.plugins.kube.client import Cluster
+from engine.stack import Engine, Stack, laid_over, make_project, stack_config
+
+# A node of two cores has no room for ten replicas.
+FEWER: dict[str, dict[str, Any]] = {
+    "map-server": {"slipway:servers": {"mcp-map-server": {"autoscaling": {"maxReplicas": 3}}}},
+    "prod": {"slipway:servers": {"web": {"autoscaling": {"maxReplicas": 3}}}},
+}
+
+
+class Running:
+    """Brings a stack up for whoever asks first, and down for whoever asks for another. Remembers how long each took."""
+
+    def __init__(self, cluster: Cluster, kubeconfig: Path, images: dict[str, str], folder: Path) -> None:
+        self.stages: dict[str, float] = {}
+        self._cluster = cluster
+        self._kubeconfig = kubeconfig
+        self._images = images
+        self._folder = folder
+        self._life: Life | None = None
+
+    def stack(self, name: str) -> Stack:
+        """This stack, up, with the configuration that it ships with, fitted to the node."""
+        if self._life is not None and self._life.stack.name == name:
+            return self._life.stack
+        self.none()
+        folder = self._folder / name
+        push = f"{sys.executable} {hand_over.__file__}"
+        engine = Engine(folder / "engine", self._kubeconfig, patience=300, image=self._images["app"], push=push)
+        config = laid_over(laid_over(stack_config(name), for_node(name, self._images)), FEWER.get(name, {}))
+        stack = Stack(engine, make_project(folder / "slipway"), name, config)
+        self._life = Life(stack, self._cluster)
+        began = time.monotonic()
+        fine(stack.up(), f"the update of {name}")
+        self.stages[f"{name}: up"] = time.monotonic() - began
+        return stack
+
+    def none(self) -> None:
+        """Nothing of any stack, as before the first."""
+        if self._life is None:
+            return
+        life, self._life = self._life, None
+        name, namespace = life.stack.name, life.stack.config["slipway:namespace"]["name"]
+        began = time.monotonic()
+        life.is_cleared_away()
+
+        def gone() -> bool:
+            return self._cluster.get("v1", "Namespace", None, namespace) is None
+
+        wait_for(gone, f"the end of {name}", seconds=180)
+        self.stages[f"{name}: down"] = time.monotonic() - began
