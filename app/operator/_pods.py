@@ -132,7 +132,8 @@ def _container(agent: Agent, around: Around, environment: Mapping[str, str]) -> 
         "startupProbe": _probe("/livez", period=2, failures=60),
         "livenessProbe": _probe("/livez", period=10, timeout=5),
         "readinessProbe": _probe("/ready", period=5, failures=2),
-        "lifecycle": {"preStop": {"sleep": {"seconds": _DRAIN_SECONDS}}},
+        # Unready at once, and still serving for a while, so that nobody is sent to a pod that goes.
+        "lifecycle": {"preStop": {"exec": {"command": ["sh", "-c", f"kill -USR1 1; sleep {_DRAIN_SECONDS}"]}}},
     }
 
 
