@@ -1,0 +1,59 @@
+"""What comes to the gateway when both a minder and the keeper were killed: orphans, and zombies that nobody awaits.
+
+Only ever waits for pids that it names. A `waitpid(-1)` would take the exit status of processes that asyncio, uvloop or
+`subprocess` wait for by pid, and their callers would wait for ever or be told 255.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from app.gateway.children.keeper import _wire as wire
+from app.gateway.children.keeper._tree import children_of, descendants_of, session_of, state_of
+
+
+def end_adopted(mark: str, sessions: set[int]) -> int:
+    """Kill what is below us and carries the mark, or is in a session of our children. Returns how many are left."""
+    carrier = f"{wire.MARK}={mark}".encode()
+    roots = [pid for pid in children_of(os.getpid()) if session_of(pid) in sessions or _carries(pid, carrier)]
+    left = 0
+    for root in roots:
+        for pid in (root, *descendants_of(root)):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        if not reap(root):
+            left += 1
+    return left
+
+
+def reap(pid: int) -> bool:
+    """Wait for one process that must have ended; False while it has not."""
+    try:
+        found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG)
+    except ChildProcessError:
+        return state_of(pid) in ("", "Z")  # somebody else's child
+    return found is not None
+
+
+class Zombies:
+    """Children that ended, were never ours by birth, and that nobody waits for: seen twice, they are reaped."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+
+    def look(self) -> int:
+        """To be called every half a minute or so: whoever waits for a child does it sooner than that."""
+        now = {pid for pid in children_of(os.getpid()) if state_of(pid) == "Z"}
+        stale = now & self._seen
+        self._seen = now - stale
+        return sum(reap(pid) for pid in stale)
+
+
+def _carries(pid: int, carrier: bytes) -> bool:
+    try:
+        return carrier in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False

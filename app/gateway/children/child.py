@@ -1,0 +1,213 @@
+"""One running child: its lines, its end, and the ladder that ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from contextlib import suppress
+from typing import IO, cast
+
+from app.gateway.children.command import Command, refused
+from app.gateway.children.ending import Ending, exit_code
+from app.gateway.children.keeper import _wire as wire
+from app.gateway.children.metrics import ChildMetrics, ChildState
+from app.gateway.children.streams import ChildLines
+from app.gateway.children.tail import ErrorStream, Tail
+from app.gateway.launcher import LaunchError
+
+logger = logging.getLogger("slipway.child")
+
+_SILENT = 1.0  # seconds that a child may live on after it closed its output
+_MINDER = 10.0  # seconds that the minder may take longer than it was told; its child can have stopped it
+_DRAIN = 0.5  # seconds for what is left in its pipes when nothing of it is left
+
+
+class Child:
+    """Made by `Children.start`. `gone` is set when no process, descriptor or directory of it is left."""
+
+    def __init__(
+        self, number: int, command: Command, tail: Tail, metrics: ChildMetrics, control: socket.socket
+    ) -> None:
+        self.number = number
+        self.command = command
+        self.pid = 0
+        self.minder = 0
+        self.orphans = 0
+        self.most_memory = 0
+        self.ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        """Done when the child itself has ended; its descendants may be about to."""
+        self.gone = asyncio.Event()
+        self.unwatched = asyncio.Event()
+        """Set when its minder is gone."""
+        self.lines: ChildLines
+        self._tail = tail
+        self._metrics = metrics
+        self._control = control
+        self._loop = asyncio.get_running_loop()
+        self._started: asyncio.Future[None] = self._loop.create_future()
+        self._state: ChildState | None = None
+        self._pipes = 2
+        self._drained = asyncio.Event()
+        self._stopping = self._letting_go = False
+        self._impatience: asyncio.TimerHandle | None = None
+        self._error_transport: asyncio.ReadTransport | None = None
+        self.move("starting")
+        self._loop.add_reader(control.fileno(), self._hear)
+
+    async def connect(self, stdin: int, stdout: IO[bytes], stderr: IO[bytes]) -> None:
+        """Take its pipes into the event loop."""
+        self.lines = ChildLines(
+            self.command.server,
+            stdin,
+            self._tail,
+            self.command.longest_line,
+            close=self.stop,
+            ended=self._output_ended,
+        )
+        await self._loop.connect_read_pipe(lambda: self.lines, stdout)
+        transport, _ = await self._loop.connect_read_pipe(lambda: ErrorStream(self._tail, self._pipe_ended), stderr)
+        self._error_transport = transport
+
+    async def running(self) -> None:
+        """Wait until it executes its program; raises `LaunchError` where it cannot."""
+        await self._started
+        self.move("running")
+
+    def end(self) -> None:
+        """Begin to end it: the end of its input, SIGTERM, SIGKILL, each after its time. Returns at once."""
+        if self._stopping or self.gone.is_set():
+            return
+        self._stopping = True
+        self.move("stopping")
+        self.lines.close_input()
+        self._say(wire.STOP, self.command.after_input, self.command.after_term)
+        patience = self.command.after_input + self.command.after_term + _MINDER
+        self._impatience = self._loop.call_later(patience, self._end_minder)
+
+    async def stop(self) -> None:
+        """End it, and wait until nothing of it is left."""
+        self.end()
+        await self.gone.wait()
+
+    def kill(self) -> None:
+        """End it at once, whatever it is doing."""
+        self._stopping = True
+        self._say(wire.STOP, 0.0, 0.0)
+
+    async def reaped(self, strays: int = 0) -> None:
+        """Nothing of it is left, its keeper says: let go of what is ours."""
+        if self._letting_go:
+            return
+        self._letting_go = True
+        self.orphans += strays
+        if self._impatience is not None:
+            self._impatience.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN):  # a socket or pipe passed to another process can keep one open
+                await self._drained.wait()
+        self.lines.abandon()
+        if self._error_transport is not None:
+            self._error_transport.close()
+        self._lose_control()
+        self._finish(Ending(None))
+        self._metrics.reaped.inc()
+        self._metrics.orphans.inc(self.orphans)
+        self.move(None)
+        self.gone.set()
+
+    def move(self, state: ChildState | None) -> None:
+        """Be counted as in that state; a child that is being stopped never runs again."""
+        if state == "running" and self._state != "starting":
+            return
+        self._metrics.moved(self._state, state)
+        self._state = state
+
+    def _hear(self) -> None:
+        while True:
+            try:
+                data = self._control.recv(wire.LARGEST)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self._lose_control()
+                return
+            self._told(wire.unpack(data))
+
+    def _told(self, message: wire.Message) -> None:
+        match message:
+            case (wire.RUNNING, int(minder), int(pid)):
+                self.minder, self.pid = minder, pid
+                if not self._started.done():
+                    self._started.set_result(None)
+            case (wire.REFUSED, int(number)):
+                path = self.command.environment.get("PATH", "")
+                self._refuse(refused(self.command.argv, number, path))
+            case (wire.EXITED, int(status), str(why)):
+                self._finish(Ending(exit_code(status), self._explain(why), self._tail.last))
+            case (wire.GONE, int(orphans), int(memory)):
+                self.orphans, self.most_memory = orphans, memory
+            case (wire.STUCK, pids):
+                fields = {"server": self.command.server, "pids": str(pids)}
+                logger.error("processes do not end by SIGKILL: waiting for them", extra={"fields": fields})
+            case _:
+                pass
+
+    def _explain(self, why: str) -> str:
+        if why != wire.MEMORY:
+            return why
+        return f"ended: it took more memory than its limit of {self.command.memory >> 20} MiB"
+
+    def _end_minder(self) -> None:
+        """Have the keeper end the tree instead."""
+        if self.minder and not self.unwatched.is_set():
+            with suppress(ProcessLookupError):
+                os.kill(self.minder, signal.SIGKILL)
+
+    def _refuse(self, reason: str) -> None:
+        if not self._started.done():
+            self._started.set_exception(LaunchError(reason))
+            self._started.exception()  # whoever started it may have gone
+
+    def _finish(self, ending: Ending) -> None:
+        self._refuse("it ended before it ran: the machine has no room for another process")
+        if not self.ended.done():
+            self.ended.set_result(ending)
+
+    def _output_ended(self) -> None:
+        self._pipe_ended()
+        if not self.ended.done():  # without an output it is of no use
+            self._impatience = self._loop.call_later(_SILENT, self.end)
+
+    def _pipe_ended(self) -> None:
+        self._pipes -= 1
+        if self._pipes == 0:
+            self._drained.set()
+
+    def _say(self, *message: object) -> None:
+        with suppress(OSError):
+            self._control.send(wire.pack(*message))
+
+    def _lose_control(self) -> None:
+        if self._control.fileno() >= 0:
+            self._loop.remove_reader(self._control.fileno())
+            self._control.close()
+        self.unwatched.set()
+
+
+def pipe(size: int, *, ours_reads: bool) -> tuple[int, int]:
+    """Our end and the child's end of a new pipe; ours does not block, and it holds `size` bytes where it may."""
+    import fcntl
+
+    reading, writing = os.pipe()
+    ours, theirs = (reading, writing) if ours_reads else (writing, reading)
+    os.set_blocking(ours, False)
+    resize = cast("int | None", getattr(fcntl, "F_SETPIPE_SZ", None))
+    if resize is not None:
+        with suppress(OSError):  # the user's share of pipe memory is taken
+            fcntl.fcntl(ours, resize, size)
+    return ours, theirs
