@@ -25,6 +25,7 @@ from harness.api import Api
 from harness.enclosure import NODE_ADDRESS
 from harness.ingress import TRAEFIK_ADDRESS
 from harness.places import IMAGES, KUBECONFIG, RUN
+from usage.reach import Walk
 from usage.running import Running
 from usage.stages import Stages
 
@@ -137,6 +138,17 @@ def kubectl(kubeconfig: Path) -> Callable[..., str]:
         return done.stdout
 
     return call
+
+
+@pytest.fixture
+def walk(cluster: Cluster, kubectl: Callable[..., str], images: dict[str, str]) -> Iterator[Walk]:
+    """Shows who reaches whom. There is a namespace of Prometheus, from which pods may be asked for metrics."""
+    monitoring = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "monitoring"}}
+    cluster.apply(monitoring, "slipway-tests")
+    found = Walk(cluster, kubectl, images["app"])
+    yield found
+    found.leave()
+    cluster.delete(monitoring, "Foreground")
 
 
 @pytest.fixture

@@ -26,6 +26,8 @@ HERE = Path(__file__).parent
 PROGRAMS = {"archon": {"gateway"}, "mesh": {"registry", "agent", "operator"}}
 RUNNING = sorted(name for name in STACK_FILES if PROGRAMS.get(name, set()) <= set(_commands._COMMANDS))
 LARGER = {"slipway:redis": {"storage": {"size": "33Gi"}}, "slipway:mongodb": {"storage": {"size": "33Gi"}}}
+NAME_LABEL = "app.kubernetes.io/name"
+OURS = "app.kubernetes.io/part-of=slipway"
 MISSING = f"{REGISTRY}/there-is-no-such-image@sha256:{'0' * 64}"
 
 
@@ -55,20 +57,47 @@ def unready(cluster: Cluster, namespace: str) -> list[str]:
     ]
 
 
+def by_workload(cluster: Cluster, namespace: str) -> dict[str, dict]:
+    """One pod of each workload: the oldest, which is there for certain."""
+    pods = [pod["metadata"] for pod in cluster.select("v1", "Pod", namespace, OURS)]
+    newest_first = sorted(pods, key=lambda pod: (pod["creationTimestamp"], pod["name"]), reverse=True)
+    return {pod["labels"][NAME_LABEL]: pod for pod in newest_first}
+
+
 async def tools_through_the_node_port(port: int) -> set[str]:
     """What the official client, outside the cluster, is offered at a port of the node."""
     async with OfficialClient(f"http://{NODE_ADDRESS}:{port}/mcp") as client:
         return {tool.name for tool in (await client.list_tools()).tools}
 
 
-def test_a_stack_lives_on_a_node_from_its_preview_to_its_end(life, cluster):
+def serves(port: int) -> bool:
+    try:
+        return bool(asyncio.run(tools_through_the_node_port(port)))
+    except Exception:  # whatever the client makes of a server that is not there yet
+        return False
+
+
+def test_a_stack_lives_on_a_node_from_its_preview_to_its_end(life, cluster, kubectl):
     namespace = life.stack.config["slipway:namespace"]["name"]
     life.previews_and_is_reviewed()
     life.comes_up()
     wait_for(lambda: not unready(cluster, namespace), "ready pods", lambda: unready(cluster, namespace))
-    for server in life.stack.config["slipway:servers"].values():
-        if "nodePort" in server:
-            assert asyncio.run(tools_through_the_node_port(server["nodePort"]))
+    node_ports = [given["nodePort"] for given in life.stack.config["slipway:servers"].values() if "nodePort" in given]
+    for port in node_ports:
+        assert asyncio.run(tools_through_the_node_port(port))
+
+    # Somebody kills a pod of each workload: another takes its place, and clients are served as before.
+    killed = by_workload(cluster, namespace)
+    kubectl("-n", namespace, "delete", "pod", *(pod["name"] for pod in killed.values()), "--grace-period=0", "--force")
+
+    def recovered() -> bool:
+        now = by_workload(cluster, namespace)
+        others = now.keys() == killed.keys() and all(now[name]["uid"] != pod["uid"] for name, pod in killed.items())
+        return others and not unready(cluster, namespace)
+
+    wait_for(recovered, "pods again", lambda: unready(cluster, namespace), seconds=240)
+    for port in node_ports:
+        wait_for(lambda port=port: serves(port), f"clients served at {port}", seconds=60)
     life.stays_as_it_is("right after the first one")
     life.takes({"slipway:observability": {"logLevel": "warning"}})
 

@@ -40,12 +40,13 @@ def reached(kubectl: Callable[..., str], space: str, pod: str, targets: Iterable
     return {target.name for target in targets if f"{target.address} {target.port}" in lines}
 
 
-def visitor(image: str, space: str, name: str, labels: dict[str, str] | None = None) -> dict:
-    """A pod that does nothing but try: of another namespace, or with the labels of a pod that is seldom there."""
+def visitor(image: str, space: str, name: str, labels: dict[str, str], port: int | None) -> dict:
+    """A pod that does nothing but try, and answer on a port if need be."""
+    command = ["sleep", "3600"] if port is None else ["python3", "-m", "http.server", str(port), "--directory", "/tmp"]
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "namespace": space, "labels": labels or {}},
+        "metadata": {"name": name, "namespace": space, "labels": labels},
         "spec": {
             "terminationGracePeriodSeconds": 0,
             "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
@@ -53,7 +54,7 @@ def visitor(image: str, space: str, name: str, labels: dict[str, str] | None = N
                 {
                     "name": "visitor",
                     "image": image,
-                    "command": ["sleep", "3600"],
+                    "command": command,
                     "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
                     "resources": {
                         "requests": {"cpu": "10m", "memory": "16Mi"},
@@ -104,6 +105,10 @@ def outside_world() -> Iterator[list[Target]]:
         subprocess.run(["ip", "address", "delete", *own[3:]], capture_output=True)
 
 
+# What is no pod of a stack and answers whoever no policy binds.
+ANYTHING = frozenset({"dns", "kubernetes", "internet", "internet, without TLS", "private"})
+
+
 class Walk:
     """The pods of a stack and visitors beside them, each trying every port of the others."""
 
@@ -122,9 +127,20 @@ class Walk:
         self._sources[name] = (space, running[0]["metadata"]["name"])
         self.targets.append(Target(name, running[-1]["status"]["podIP"], port))
 
-    def visitor(self, space: str, name: str, labels: dict[str, str] | None = None) -> None:
-        self._cluster.apply(visitor(self._image, space, name, labels), "slipway-tests")
+    def visitor(self, space: str, name: str, labels: dict[str, str] | None = None, port: int | None = None) -> None:
+        """A pod of another namespace, or with the labels of one that is seldom there."""
+        self._cluster.apply(visitor(self._image, space, name, labels or {}, port), "slipway-tests")
         self._sources[name] = (space, name)
+        if port is not None:
+            wait_for(lambda: self._runs(space, name), name, seconds=120)
+            self.targets.append(Target(name, self._cluster.get("v1", "Pod", space, name)["status"]["podIP"], port))
+
+    def services(self) -> None:
+        """What every cluster has: its DNS and its API."""
+        [dns] = self._cluster.select("v1", "Pod", "kube-system", "k8s-app=kube-dns")
+        api = self._cluster.get("v1", "Service", "default", "kubernetes")
+        self.targets.append(Target("dns", dns["status"]["podIP"], 53))
+        self.targets.append(Target("kubernetes", api["spec"]["clusterIP"], 443))
 
     def check(self, expected: dict[str, set[str]]) -> None:
         """Every source reaches what is expected, and nothing else."""
