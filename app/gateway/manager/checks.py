@@ -1,4 +1,7 @@
-"""What is wrong with a spec before anybody is asked: contradictions, and text that is no value of its kind."""
+"""What is wrong with a spec before anybody is asked: contradictions, and text that is no value of its kind.
+
+What a template brings, and what may run at all, the resolver knows.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,6 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PACKAGE = re.compile(r"(?:@[A-Za-z0-9._~-]+/)?[A-Za-z0-9][A-Za-z0-9._~-]*")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _SCHEMES = ("http", "https", "ws", "wss")
-# What a type needs to be given; a template may bring it instead.
-_NEEDS = {"npx": "package", "uv": "package", "image": "image", "remote": "url"}
 
 
 def spec_problems(spec: ServerSpec) -> list[Problem]:
@@ -29,15 +30,6 @@ def _what(spec: ServerSpec) -> Iterator[Problem]:
         yield Problem(
             field=given[1], value=repr(getattr(spec, given[1])), remedy=f"contradicts {given[0]}: give one of them"
         )
-    if not given and not spec.template and spec.type != "archon":
-        remedy = "is missing: give a template, a package, an image or a url, or the type archon"
-        yield Problem(field="template", value="nothing", remedy=remedy)
-    needed = _NEEDS.get(spec.type or "")
-    if needed and not getattr(spec, needed) and not spec.template:
-        yield Problem(field=needed, value="nothing", remedy=f"is given, and the type {spec.type} needs a {needed}")
-    if spec.package and spec.type is None and not spec.template:
-        remedy = "is a package of which registry? Give the type npx (npm) or uv (PyPI)"
-        yield Problem(field="type", value=repr(spec.package), remedy=remedy)
 
 
 def _values(spec: ServerSpec) -> Iterator[Problem]:

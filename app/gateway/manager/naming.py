@@ -10,6 +10,7 @@ import msgspec
 
 from app.gateway.manager.model import Problem
 from app.gateway.spec import ServerSpec
+from app.gateway.templates import template_name
 
 LONGEST_ID = 40
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._ -]{0,61}[A-Za-z0-9])?")
@@ -18,8 +19,7 @@ _DECORATION = re.compile(r"^(?:mcp-)?(?:server-)?|(?:-mcp)?(?:-server)?$")
 
 def server_id(name: str) -> str:
     """The DNS label of a name: `braveSearch` is `brave-search`."""
-    spaced = re.sub(r"(?<=[a-z0-9])([A-Z])", r"-\1", name).lower()
-    return re.sub(r"[^a-z0-9]+", "-", spaced).strip("-")
+    return template_name(name)
 
 
 def name_problem(name: str) -> Problem | None:

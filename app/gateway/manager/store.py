@@ -13,6 +13,8 @@ import msgspec
 
 from app.gateway.manager.model import Phase, ServerInfo, Wanted
 
+_REMEDY = "Name a file in a folder that this user may write to."
+
 
 class StoreError(Exception):
     """What shall run cannot be read or written; the message says where and what to do."""
@@ -117,19 +119,21 @@ class MemoryStore:
         await self._keep({key: value for key, value in self._wanted.items() if key != server_id})
         return True
 
-    async def claim(self, server_id: str) -> Claim | None:  # noqa: ARG002 (there is nobody else)
+    # There are no others: every server is ours, and nobody wants to be told.
+
+    async def claim(self, server_id: str) -> Claim | None:  # noqa: ARG002
         return None
 
-    async def release(self, server_id: str) -> None:
+    async def release(self, server_id: str) -> None:  # noqa: ARG002
         return
 
-    async def tell(self, server_id: str, told: Told) -> None:
+    async def tell(self, server_id: str, told: Told) -> None:  # noqa: ARG002
         return
 
     async def told(self, server_id: str) -> Told | None:  # noqa: ARG002
         return None
 
-    def follow(self, listener: Callable[[str | None], None]) -> None:
+    def follow(self, listener: Callable[[str | None], None]) -> None:  # noqa: ARG002
         return
 
     async def start(self) -> None:
@@ -168,7 +172,9 @@ class FileStore(MemoryStore):
 
     async def ping(self) -> None:
         if not os.access(self._path.parent, os.W_OK):
-            raise StoreError(f"MCP_GATEWAY_STATE={str(self._path)!r} cannot be written: name a file in a folder of yours")
+            raise StoreError(
+                f"MCP_GATEWAY_STATE={str(self._path)!r} cannot be written: name a file in a folder of yours"
+            )
 
     async def _keep(self, wanted: dict[str, Wanted]) -> None:
         # To the end even when the caller is gone, so that memory and file say the same.
@@ -204,7 +210,5 @@ class FileStore(MemoryStore):
         except OSError as error:
             if temporary:
                 Path(temporary).unlink(missing_ok=True)
-            raise StoreError(
-                f"MCP_GATEWAY_STATE={str(self._path)!r} cannot be written: {error.strerror}. Name a file in a folder of "
-                "yours."
-            ) from None
+            told = f"MCP_GATEWAY_STATE={str(self._path)!r} cannot be written: {error.strerror}"
+            raise StoreError(f"{told}. {_REMEDY}") from None

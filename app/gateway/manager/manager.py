@@ -1,0 +1,317 @@
+"""The manager of external servers: what is wanted is started, what is not is stopped, and all of it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import msgspec
+
+from app.gateway.launcher import Launcher
+from app.gateway.manager.audit import audit
+from app.gateway.manager.checks import spec_problems
+from app.gateway.manager.fleet import Fleet
+from app.gateway.manager.launches import Launches
+from app.gateway.manager.metrics import ManagerMetrics
+from app.gateway.manager.model import SETTLED, Conflict, ManagerError, Problem, Refused, ServerStatus, Wanted
+from app.gateway.manager.naming import default_name, distinct_name, name_problem, other_instance, server_id
+from app.gateway.manager.parts import ManagerLimits, Parts, Place
+from app.gateway.manager.seams import Catalogue, OpenUpstream, Resolver
+from app.gateway.manager.server import Server
+from app.gateway.manager.shown import differences
+from app.gateway.manager.store import MemoryStore, Store, StoreError
+from app.gateway.resolving import ResolveError
+from app.gateway.spec import LaunchSpec, ServerSpec
+from app.sessions.tasks import stop
+
+logger = logging.getLogger("slipway.gateway.manager")
+Value = TypeVar("Value")
+
+_DECLARED = "configuration"
+_MOST_TTL = 366 * 86_400.0
+
+
+class Manager:
+    """Runs external servers. `open` it before use and `close` it after; it owns neither launcher nor resolver."""
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        resolver: Resolver,
+        catalogue: Catalogue,
+        open_upstream: OpenUpstream,
+        *,
+        store: Store | None = None,
+        limits: ManagerLimits | None = None,
+        place: Place = "process",
+        policy: str = "",
+        metrics: ManagerMetrics | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        self.store = store or MemoryStore()
+        self.limits = limits or ManagerLimits()
+        self._metrics = metrics or ManagerMetrics(None)
+        self._parts = Parts(
+            launcher=launcher,
+            launches=Launches(launcher),
+            resolver=resolver,
+            catalogue=catalogue,
+            open_upstream=open_upstream,
+            store=self.store,
+            limits=self.limits,
+            place=place,
+            policy=policy,
+            headers=headers or {},
+            on_outcome=self._metrics.attempted,
+        )
+        self._fleet = Fleet(self._parts, self._expired)
+        self._work: set[asyncio.Task[Any]] = set()
+        self._unswept: set[str] = set()
+        self._metrics.watch(lambda: [server.status().phase for server in self._fleet.servers.values()])
+
+    async def open(self) -> None:
+        """Take up what ran before, and begin to start what is missing."""
+        await self.store.start()
+        self._unswept = {launched.id for launched in await self._parts.launches.open()}
+        await self._fleet.open()
+
+    async def sweep(self) -> None:
+        """Stop what an earlier life left behind and nobody wants now. Call it when everything declared is known."""
+        wanted = {record.instance for record in (await self.store.load()).values()}
+        for instance in sorted(self._unswept - wanted):
+            with audit("stop", instance, "sweep"), suppress(Exception):
+                await self._parts.launcher.stop(instance)
+        self._unswept.clear()
+
+    async def close(self) -> None:
+        """Let go of every server: local ones end with their launcher, pods run on and are taken up again."""
+        await stop(self._work)
+        await self._fleet.close()
+        await self._parts.launches.close()
+        await self.store.close()
+
+    async def start(
+        self,
+        name: str | None,
+        spec: ServerSpec,
+        *,
+        by: str = "anonymous",
+        ttl: float | None = None,
+        replace: bool = False,
+    ) -> tuple[ServerStatus, bool]:
+        """Have a server run; its status, and whether there was none of that name.
+
+        The same spec again changes nothing but its time to live; another one raises `Conflict`, unless it shall
+        `replace` the one that runs. Raises `Refused` for what cannot be started. Returns before it is ready.
+        """
+        problems = [*spec_problems(spec), *_ttl_problems(ttl)]
+        if name is not None and (wrong := name_problem(name)):
+            problems.append(wrong)
+        if problems:
+            raise Refused(problems)
+        if name is None:
+            name = default_name(spec)
+            known = self._fleet.servers.get(server_id(name))
+            if known is not None and known.wanted.spec != spec:
+                name = distinct_name(server_id(name), spec)
+        expires = None if ttl is None else time.time() + ttl
+        wanted = Wanted(id=server_id(name), name=name, spec=spec, by=by, created=time.time(), expires=expires)
+        return await self._to_the_end(self._start(wanted, replace=replace), "start", wanted.id, by)
+
+    async def stop(self, server: str, *, by: str = "anonymous") -> None:
+        """End a server for good. Raises `UnknownServer`, and `Conflict` for one that is declared."""
+        await self._to_the_end(self._stop(server, declared=False), "stop", server, by)
+
+    def list(self) -> list[ServerStatus]:
+        """Every server, by id."""
+        return [self._fleet.servers[key].status() for key in sorted(self._fleet.servers)]
+
+    def get(self, server: str) -> ServerStatus:
+        """One server; raises `UnknownServer`."""
+        return self._fleet.get(server).status()
+
+    async def settled(self, server: str, seconds: float) -> ServerStatus:
+        """The status once it is ready, degraded or failed, or when the time is over."""
+        return await self._fleet.until(server, seconds, lambda status: status.phase in SETTLED)
+
+    async def changed(self, server: str, revision: int, seconds: float) -> ServerStatus:
+        """The status once it has another revision than that, or when the time is over."""
+        return await self._fleet.until(server, seconds, lambda status: status.revision != revision)
+
+    async def logs(self, server: str, *, lines: int = 100, follow: bool = False) -> AsyncIterator[str]:
+        """What a server writes to its log; of one that did not start, its last words. Raises `UnknownServer`."""
+        found = self._fleet.get(server)
+        told = False
+        if self._parts.launches.latest(found.instance) is not None:
+            async for line in self._parts.launcher.logs(found.instance, lines=lines, follow=follow):
+                told = True
+                yield line
+        if not told:
+            for line in found.last_words[-lines:]:
+                yield line
+
+    async def health(self, server: str, seconds: float = 5.0) -> tuple[ServerStatus, float | None, str]:
+        """The status, how many seconds an answer to a harmless request took (None: there was none), and why not."""
+        found = self._fleet.get(server)
+        running = found.running
+        if running is None:
+            status = found.status()
+            return status, None, status.reason or f"it is {status.phase}"
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(seconds):
+                await running.upstream.list("tools")
+        except Exception as error:  # whatever it is, it is no answer
+            reason = f"no answer within {seconds:g} seconds" if isinstance(error, TimeoutError) else str(error)
+            return found.status(), None, reason
+        return found.status(), time.monotonic() - began, ""
+
+    async def declare(self, name: str, spec: ServerSpec) -> None:
+        """Have a server run that the configuration file declares; the spec of the file wins. Raises `Refused`."""
+        problem = name_problem(name)
+        problems = [*spec_problems(spec), *([problem] if problem else [])]
+        if problems:
+            raise Refused(problems)
+        wanted = Wanted(id=server_id(name), name=name, spec=spec, source="declared", by=_DECLARED, created=time.time())
+        await self._to_the_end(self._start(wanted, replace=True), "start", wanted.id, _DECLARED)
+
+    async def withdraw(self, server: str) -> None:
+        """Stop a server that the configuration file no longer declares."""
+        await self._to_the_end(self._stop(server, declared=True), "stop", server, _DECLARED)
+
+    def declared(self) -> set[str]:
+        """The ids of the servers that were declared."""
+        return {key for key, server in self._fleet.servers.items() if server.wanted.source == "declared"}
+
+    async def obey(self, policy: str) -> None:
+        """The rules changed: every server is resolved anew under them, and one that may no longer run is stopped."""
+        if policy != self._parts.policy:
+            self._parts.policy = policy
+            for server in self._fleet.servers.values():
+                await server.change(server.wanted)
+
+    # From here on: how it is done.
+
+    async def _start(self, wanted: Wanted, *, replace: bool) -> tuple[ServerStatus, bool]:
+        async with self._fleet.lock(wanted.id):
+            await self._fleet.sync(wanted.id)
+            known = self._fleet.servers.get(wanted.id)
+            if known is None:
+                return await self._begin(wanted), True
+            return await self._again(known, wanted, replace=replace), False
+
+    async def _begin(self, wanted: Wanted) -> ServerStatus:
+        if len(self._fleet.servers) >= self.limits.servers:
+            raise Conflict(f"{self.limits.servers} servers run, which is the most there may be: stop one first")
+        wanted = msgspec.structs.replace(wanted, instance=wanted.id)
+        if wanted.source == "started":
+            wanted = await self._resolved_now(wanted)
+        if not await self.store.put(wanted, replacing=None):
+            raise Conflict(f"somebody else started {wanted.id} at the same moment: look at it, and try again")
+        server = self._fleet.add(wanted)
+        return server.status()
+
+    async def _again(self, known: Server, wanted: Wanted, *, replace: bool) -> ServerStatus:
+        before = known.wanted
+        declared = wanted.source == "declared"
+        if before.source == "declared" and not declared and before.spec != wanted.spec:
+            message = f"{before.id} is declared in the configuration file: change it there, or choose another name"
+            raise Conflict(message, differences(before.spec, wanted.spec))
+        if before.spec != wanted.spec and not replace:
+            message = f"a server {before.id} runs that differs: stop it, choose another name, or ask to replace it"
+            raise Conflict(message, differences(before.spec, wanted.spec))
+        if before.spec == wanted.spec:
+            same = (
+                before
+                if before.source == "declared" and not declared
+                else msgspec.structs.replace(before, source=wanted.source, expires=wanted.expires, name=wanted.name)
+            )
+            if same != before:
+                await self._put(same, before)
+                known.wanted = same
+                self._fleet.expiry.set(same.id, same.expires)
+            known.keep_up()
+            return known.status()
+        wanted = msgspec.structs.replace(wanted, instance=other_instance(known.instance, wanted.id))
+        if not declared:
+            wanted = await self._resolved_now(wanted)
+        await self._put(wanted, known.wanted)
+        self._fleet.expiry.set(wanted.id, wanted.expires)
+        await known.change(wanted)
+        return known.status()
+
+    async def _put(self, wanted: Wanted, before: Wanted) -> None:
+        if not await self.store.put(wanted, replacing=before):
+            raise Conflict(f"somebody else changed {wanted.id} at the same moment: look at it, and try again")
+
+    async def _resolved_now(self, wanted: Wanted) -> Wanted:
+        """What a person asks for that cannot be started is refused, not kept. A registry that is away is waited for."""
+        try:
+            async with asyncio.timeout(self.limits.resolve_seconds):
+                launch: LaunchSpec = await self._parts.resolver.resolve(wanted.name, wanted.spec)
+        except ResolveError as error:
+            prefix = f"servers.{wanted.name}."
+            raise Refused(
+                [Problem(field=where.removeprefix(prefix), value="", remedy=text) for where, text in error.problems]
+            ) from error
+        except Exception:
+            logger.info("could not be resolved yet", exc_info=True, extra={"fields": {"server": wanted.id}})
+            return wanted
+        launch = msgspec.structs.replace(launch, id=wanted.instance)
+        return msgspec.structs.replace(wanted, launch=launch, policy=self._parts.policy)
+
+    async def _stop(self, server: str, *, declared: bool) -> None:
+        async with self._fleet.lock(server):
+            await self._fleet.sync(server)
+            found = self._fleet.get(server)
+            if found.wanted.source == "declared" and not declared:
+                raise Conflict(
+                    f"{server} is declared in the configuration file: remove it there, or set enabled: false"
+                )
+            await self.store.remove(server)
+            await self._fleet.take_down(found)
+
+    def _expired(self, server: str) -> None:
+        task = asyncio.create_task(self._expire(server), name=f"expire {server}")
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
+    async def _expire(self, server: str) -> None:
+        with suppress(ManagerError, StoreError), audit("stop", server, "time to live"):
+            async with self._fleet.lock(server):
+                await self._fleet.sync(server)
+                found = self._fleet.get(server)
+                if found.wanted.expires is not None and found.wanted.expires <= time.time():
+                    await self.store.remove(server)
+                    await self._fleet.take_down(found)
+
+    async def _to_the_end(self, work: Coroutine[Any, Any, Value], what: str, server: str, by: str) -> Value:
+        """Whatever becomes of the caller, what was begun is finished, and told in the audit log."""
+
+        async def audited() -> Value:
+            with audit(what, server, by):
+                return await work
+
+        task = asyncio.create_task(audited(), name=f"{what} {server}")
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_seen)
+            raise
+
+
+def _ttl_problems(ttl: float | None) -> list[Problem]:
+    if ttl is None or 0 < ttl <= _MOST_TTL:
+        return []
+    return [Problem(field="ttlSeconds", value=repr(ttl), remedy=f"is wrong: give seconds from 1 to {_MOST_TTL:.0f}")]
+
+
+def _seen(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()  # nobody waits for it any more; the audit log has it
