@@ -11,12 +11,14 @@ from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app._settings_checks import SettingsError, misspelt, refused, unreadable
+from app._settings_mesh import MeshSettings
 from app._settings_tools import ToolSettings
 from app._settings_types import (
     LogFormat,
     LogLevel,
     MongoUri,
     Names,
+    OptionalHttpUrl,
     OptionalPath,
     OptionalText,
     RedisUrl,
@@ -28,7 +30,7 @@ from app._settings_types import (
 )
 
 
-class Settings(ToolSettings):
+class Settings(ToolSettings, MeshSettings):
     """What the environment says. A field's alias names its variable, its description says what is right."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
@@ -177,6 +179,12 @@ class Settings(ToolSettings):
     log_format: LogFormat = Field("json", validation_alias=env("MCP_LOG_FORMAT"), description="json or text")
     access_log: bool = Field(
         False, validation_alias=env("MCP_ACCESS_LOG"), description="true or false: one log line a request"
+    )
+
+    traces_endpoint: OptionalHttpUrl = Field(
+        None,
+        validation_alias=env("OTEL_EXPORTER_OTLP_ENDPOINT"),
+        description="the address of an OpenTelemetry collector that speaks OTLP over HTTP, like http://collector:4318",
     )
 
     # Kubernetes, the gateway and the mesh.

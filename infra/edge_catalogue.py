@@ -5,9 +5,11 @@ otherwise, `probes` allows the nodes' addresses.
 """
 
 from collections.abc import Mapping
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from infra import ports
-from infra.edges import PRIVATE_RANGES, Addresses, Edge, ForeignPods, Pods
+from infra.edges import PRIVATE_RANGES, Addresses, Edge, ForeignPods, Peer, Pods
 from infra.ports import Port
 
 ALL_PODS = Pods(name="pods", selector={})
@@ -93,6 +95,26 @@ def public(target: Pods, port: Port, cidrs: tuple[str, ...] = ("0.0.0.0/0",)) ->
 def prometheus(target: Pods, port: Port, *, namespace: str, labels: Mapping[str, str] | None = None) -> Edge:
     scraper = ForeignPods(name="prometheus", namespace=namespace, labels=labels or {})
     return Edge(source=scraper, target=target, ports=(port,), reason="Scrape metrics.")
+
+
+def collector(source: Pods, endpoint: str) -> Edge:
+    """Spans to whoever collects them: a Service `name.namespace`, whose pods listen on the same port, or an address."""
+    url = urlsplit(endpoint)
+    host = url.hostname or ""
+    port = Port(name="otlp", number=url.port or (ports.HTTPS.number if url.scheme == "https" else ports.SERVICE.number))
+    return Edge(source=source, target=_collector_peer(host), ports=(port,), reason="Send spans.")
+
+
+def _collector_peer(host: str) -> Peer:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        _, _, rest = host.partition(".")
+        namespace, _, suffix = rest.partition(".")
+        if not suffix or suffix.split(".")[0] == "svc":
+            return ForeignPods(name="collector", namespace=namespace or None)
+        return Addresses(name="collector")
+    return Addresses(name="collector", cidrs=(f"{address}/{address.max_prefixlen}",))
 
 
 def probes(target: Pods, port: Port, *, nodes: tuple[str, ...]) -> Edge:

@@ -66,6 +66,7 @@ def edges(platform: "Platform", config: StackConfig) -> tuple[Edge, ...]:
         *_of_gateway(platform, config),
         *_of_mesh(platform, config),
         *_of_edge(platform, config),
+        *_of_spans(platform, config),
     )
 
 
@@ -156,6 +157,15 @@ def _of_edge(platform: "Platform", config: StackConfig) -> Iterator[Edge]:
     namespace = _controller_namespace(exposure)
     if config.tls.mode == "acme" and platform.tls is not None and namespace is not None:
         yield usual.acme_solver(namespace=namespace)
+
+
+def _of_spans(platform: "Platform", config: StackConfig) -> Iterator[Edge]:
+    traces = config.observability.traces
+    if traces is not None:
+        servers = [Pods(name=name, selector=server.selector) for name, server in platform.servers.items()]
+        programs = [part.pods for part in (platform.gateway, platform.registry, platform.operator) if part is not None]
+        for pods in (*servers, *programs, *(agent.pods for agent in platform.agents.values())):
+            yield usual.collector(pods, traces.endpoint)
 
 
 def _scraped(pods: Pods, port: Port, config: StackConfig) -> Edge:

@@ -26,6 +26,7 @@ from app.version import VERSION
 
 if TYPE_CHECKING:
     from app.application import Application
+    from app.telemetry.spans import Spans
 
 HTTP_TRANSPORTS = ("http", "sse", "websocket")
 
@@ -55,17 +56,34 @@ def build_core(settings: Settings, *, shared_metrics: str | None = None) -> Core
         raise WiringError(f"MCP_TOOLSETS={','.join(settings.toolsets)!r} is wrong: {error}") from None
     metrics = Metrics(version=VERSION, shared=shared_metrics)
     activity = Activity()
+    spans = build_spans(settings)
+    if spans is not None:
+        equipment.on_stop.append(spans.close)
     dispatcher = ObservedDispatcher(
         registry,
         Implementation(name=settings.service_name, version=VERSION),
         sealer=StateSealer(settings.sealing_keys) if settings.sealing_keys else StateSealer.ephemeral(),
         metrics=metrics,
         activity=activity,
+        spans=spans,
         log_calls=settings.access_log,
         time_limit=settings.request_timeout,
     )
     registry.listen_updates(lambda uri: dispatcher.changes.tell(Change("resource", uri)))
     return Core(registry, dispatcher, metrics, activity, equipment)
+
+
+def build_spans(settings: Settings) -> Spans | None:
+    """Where spans go; None where no collector is configured."""
+    if settings.traces_endpoint is None:
+        return None
+    try:
+        from app.telemetry.spans import Spans
+    except ModuleNotFoundError:
+        raise WiringError(
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry is missing: pip install 'slipway[traces]'"
+        ) from None
+    return Spans.to(settings.traces_endpoint, service=settings.service_name, version=VERSION)
 
 
 def build_store(settings: Settings) -> SessionStore:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.protocol.calls import Call
 from app.protocol.dispatcher import Dispatcher
@@ -14,6 +14,9 @@ from app.protocol.pacing import TimeLimit, TimeLimitPassed
 from app.telemetry.activity import Activity
 from app.telemetry.metrics import Metrics
 from app.telemetry.tracing import current_call
+
+if TYPE_CHECKING:
+    from app.telemetry.spans import Spans
 
 logger = logging.getLogger("slipway.calls")
 
@@ -29,6 +32,7 @@ class ObservedDispatcher(Dispatcher):
         metrics: Metrics,
         log_calls: bool,
         activity: Activity | None = None,
+        spans: Spans | None = None,
         time_limit: float = 300.0,
         **named: Any,
     ) -> None:
@@ -37,11 +41,13 @@ class ObservedDispatcher(Dispatcher):
         metrics.expect({*self._with_handshake, *self._stateless})
         self._metrics = metrics
         self._activity = activity or Activity()
+        self._spans = spans
         self._log_calls = log_calls
         self._running = metrics.running
 
     async def answer(self, call: Call) -> bytes:
         began = perf_counter()
+        span = None if self._spans is None else self._spans.begin(call)
         token = current_call.set(call)
         self._running.inc()
         self._activity.running += 1
@@ -64,6 +70,8 @@ class ObservedDispatcher(Dispatcher):
             self._metrics.answered(call.method, call.failed, seconds)
             if self._log_calls:
                 self._log(call, seconds)
+            if self._spans is not None and span is not None:
+                self._spans.end(span, call)
             current_call.reset(token)
 
     def _log(self, call: Call, seconds: float) -> None:

@@ -202,3 +202,29 @@ def test_an_edge_that_no_policy_can_allow_is_refused(network):
 def test_an_edge_without_a_port_is_refused_because_it_would_open_all_of_them(network):
     with pytest.raises(ValueError, match="edge war-to-cache names no port"):
         network(Edge(source=WAR, target=CACHE, ports=(), reason="Anything."))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "peer", "port"),
+    [
+        ("http://otel.monitoring:4318", {"kubernetes.io/metadata.name": "monitoring"}, 4318),
+        (
+            "http://otel.monitoring.svc.cluster.local:4318/v1/traces",
+            {"kubernetes.io/metadata.name": "monitoring"},
+            4318,
+        ),
+        ("http://otel", None, 80),
+        ("https://otlp.vendor.example.com", "anywhere", 443),
+        ("http://192.0.2.7:4318", "192.0.2.7/32", 4318),
+    ],
+)
+def test_spans_may_be_sent_to_their_collector(network, endpoint, peer, port):
+    spec = policy(network(edge_catalogue.collector(WAR, endpoint)), "war-to-collector-out").at("spec")
+    [rule] = spec["egress"]
+    assert rule["ports"] == [{"port": port, "protocol": "TCP"}]
+    if peer == "anywhere":
+        assert "to" not in rule
+    elif isinstance(peer, str):
+        assert rule["to"] == [{"ipBlock": {"cidr": peer}}]
+    else:
+        assert rule["to"][0]["namespaceSelector"] == ({"matchLabels": peer} if peer else {})
