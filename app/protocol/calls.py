@@ -102,3 +102,5 @@ class Call:
     """An `initialize` was accepted: open a session."""
     failed: int = field(default=0)
     """The JSON-RPC code of the error that is the answer, 0 for a result."""
+    tool_failed: bool = field(default=False)
+    """The answer is a result, and one that says that the tool failed."""

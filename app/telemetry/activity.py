@@ -88,7 +88,8 @@ class Activity:
             seen.last = now
             self._sessions.move_to_end(session.id)
         what = told.name if call.method == "tools/call" and told.name else call.method
-        seen_call = SeenCall(what[:128], (client or "?")[:128], bool(call.failed), round(seconds * 1000, 1), now)
+        failed = bool(call.failed) or call.tool_failed
+        seen_call = SeenCall(what[:128], (client or "?")[:128], failed, round(seconds * 1000, 1), now)
         self._calls.appendleft(seen_call)
 
     def now(self) -> Now:

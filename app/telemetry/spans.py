@@ -74,6 +74,9 @@ class Spans:
             span.set_attribute("error.type", str(call.failed))
             span.set_attribute("rpc.response.status_code", str(call.failed))
             span.set_status(Status(StatusCode.ERROR))
+        elif call.tool_failed:
+            span.set_attribute("error.type", "tool_error")
+            span.set_status(Status(StatusCode.ERROR))
         span.end()
 
     async def close(self) -> None:

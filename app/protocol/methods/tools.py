@@ -95,6 +95,13 @@ class Tools:
 
 async def run_tool(tool: Tool, arguments: Raw | None, context: CallContext) -> ToolResult | Raw:
     """The tool's result; what goes wrong inside the tool is told as a result with `isError`."""
+    result = await _outcome(tool, arguments, context)
+    if isinstance(result, ToolResult) and result.is_error is True:
+        context.call.tool_failed = True
+    return result
+
+
+async def _outcome(tool: Tool, arguments: Raw | None, context: CallContext) -> ToolResult | Raw:
     try:
         return await tool.call(arguments, context)
     except (ProtocolError, InputRequired, RecursionError):

@@ -129,6 +129,15 @@ async def test_an_error_is_told_by_its_code(collector) -> None:
     assert {each.key: each.value.string_value for each in span.attributes}["error.type"] == "-32601"
 
 
+async def test_a_tool_that_fails_is_told_as_that(collector) -> None:
+    spans = Spans.to(collector.url, service="war", version="1")
+    await dispatcher(spans).answer(call("tools/call", {"name": "failing", "arguments": {}}))
+    await spans.close()
+    (span,) = collector.spans
+    assert span.status.code == span.status.STATUS_CODE_ERROR
+    assert {each.key: each.value.string_value for each in span.attributes}["error.type"] == "tool_error"
+
+
 async def test_a_trace_that_the_client_does_not_want_recorded_is_not(collector) -> None:
     spans = Spans.to(collector.url, service="war", version="1")
     unsampled = TraceContext(PARENT[:-2] + "00")
