@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, generate_latest
+from prometheus_client.registry import Collector
 
 from app.telemetry._tally import PlainTallies, SharedTallies, Tallies, Tally
 
@@ -42,6 +43,10 @@ class Metrics:
         self._refused = refused
         self._expected: set[str] = set()
         self._known: dict[str, Tally] = {}
+
+    def include(self, collector: Collector) -> None:
+        """Render what the collector tells, too."""
+        self._registry.register(collector)
 
     def expect(self, methods: Iterable[str]) -> None:
         """Give each of these methods a label of its own when it is first seen; others are counted as `other`."""

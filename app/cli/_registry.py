@@ -1,0 +1,133 @@
+"""The registry's parts, put together: settings and a folder go in, one running registry comes out."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from app.application import Application
+from app.cli._problems import FAILED, WiringError, complain
+from app.lifecycle import Lifecycle, Readiness
+from app.mesh.endpoints import EndpointPolicy
+from app.mesh.registry.access import Access
+from app.mesh.registry.api import Api
+from app.mesh.registry.discovery import Discovery
+from app.mesh.registry.metrics import RegistryMetrics
+from app.mesh.registry.pending import Pending
+from app.mesh.registry.replica import Replica
+from app.mesh.registry.service import Registry
+from app.mesh.registry.site import Site, exactly
+from app.mesh.registry.stream import WatchStream
+from app.mesh.store import AgentStore, MeshLimits
+from app.probes import Probes
+from app.security.guard import Guard
+from app.security.origins import OriginPolicy, is_loopback
+from app.security.tokens import BearerTokens, TokenFormatError
+from app.settings import Settings
+from app.telemetry.logs import configure_logs
+from app.telemetry.metrics import Metrics
+from app.version import VERSION
+
+logger = logging.getLogger("slipway.start")
+
+
+def serve_registry(settings: Settings, data: Path | None) -> int:
+    """Serve until told to end; the exit status."""
+    from app.server import BindError, bind, port_of, run_server
+
+    signal.signal(signal.SIGTERM, _leave)  # as a container's first process we would not even get it without
+    configure_logs(level=settings.log_level, form=settings.log_format)
+    try:
+        listener = bind(settings.host, settings.port)
+    except BindError as error:
+        return complain([str(error)], FAILED)
+    try:
+        make = partial(build_registry, settings, data)
+        run_server(make, settings, listener, on_listening=partial(_say, settings, data, port_of(listener)))
+    except WiringError as error:
+        return complain([str(error)])
+    finally:
+        listener.close()
+    return 0
+
+
+def build_registry(settings: Settings, data: Path | None) -> tuple[Application, Lifecycle]:
+    """Everything that a registry serves. Called on the running event loop."""
+    name = settings.registry_id or settings.pod_name or socket.gethostname()
+    access = Access(_tokens(settings))
+    replica = Replica(
+        _store(settings, data),
+        Pending(most=settings.mesh_max_pending),
+        max_beats=settings.mesh_max_beats,
+        retention=settings.mesh_gone_seconds,
+    )
+    registry = Registry(replica, _endpoints(settings))
+    api = Api(registry, access, Discovery(replica.directory), name=name)
+    metrics = Metrics(version=VERSION)
+    metrics.include(RegistryMetrics(registry))
+    lifecycle = Lifecycle()
+    probes = Probes(
+        service=settings.service_name,
+        version=VERSION,
+        readiness=Readiness(lifecycle, {"store": replica.store.ping}),
+        tools=lambda: len(replica.directory.shelves),
+        metrics=metrics,
+    ).routes()
+    lifecycle.before_exit(replica.hub.end)
+    application = Application(
+        http={**api.routes(), **exactly({"/watch": WatchStream(replica.hub, access)}, api), **probes},
+        websocket={},
+        public=frozenset(),
+        public_under=("/",),  # registrations bring tokens of their own: each endpoint looks at them itself
+        site=Site(api, {"/agents/": api.one}),
+        guard=Guard(
+            OriginPolicy(bound_to=settings.host, hosts=settings.allowed_hosts, origins=settings.allowed_origins)
+        ),
+        lifecycle=lifecycle,
+        metrics=metrics,
+        on_start=(replica.start,),
+        on_stop=(replica.close,),
+    )
+    return application, lifecycle
+
+
+def _store(settings: Settings, data: Path | None) -> AgentStore:  # noqa: ARG001
+    from app.mesh.stores.memory import MemoryAgents
+
+    return MemoryAgents(MeshLimits(max_agents=settings.mesh_max_agents))
+
+
+def _endpoints(settings: Settings) -> EndpointPolicy:
+    try:
+        return EndpointPolicy(settings.mesh_allowed_endpoints, local=is_loopback(settings.host))
+    except ValueError as error:
+        raise WiringError(f"MCP_MESH_ALLOWED_ENDPOINTS is wrong: {error}: write networks like 10.0.0.0/8") from None
+
+
+def _tokens(settings: Settings) -> BearerTokens:
+    try:
+        return BearerTokens(settings.bearer_tokens)
+    except TokenFormatError as error:
+        raise WiringError(f"MCP_AUTH_TOKENS=(hidden) is wrong: {error}") from None
+
+
+def _say(settings: Settings, data: Path | None, port: int) -> None:
+    """What runs, where, and what it keeps where."""
+    embedded = f"sqlite in {data}" if data else "memory (embedded: nothing outlives it)"
+    fields = {
+        "address": f"http://{settings.host}:{port}/",
+        "registry": settings.registry_id or settings.pod_name or socket.gethostname(),
+        "agents": "redis" if settings.redis_address else embedded,
+        "tokens": "required" if settings.bearer_tokens else "not required",
+    }
+    logger.info("serving", extra={"fields": fields})
+
+
+def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(0)

@@ -1,0 +1,1 @@
+"""The registry: the directory of agents, served over HTTP."""

@@ -1,0 +1,212 @@
+"""This replica's copy of all agents, indexed by what they can do, with when each was last heard."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from itertools import count
+
+from app.mesh.model import Ability, Record, State
+from app.mesh.store import STATE_AFTER, Change
+
+_versions = count(1)
+_STREAK = 2  # heartbeats on time after which an agent counts as healthy again
+
+
+class Entry:
+    """One agent. Times are of this process's own clock, which nothing sets back."""
+
+    __slots__ = ("heard", "load", "pace", "record", "state", "streak")
+
+    def __init__(self, record: Record, state: State, heard: float) -> None:
+        self.record = record
+        self.state = state
+        self.heard = heard
+        self.pace = record.profile.interval
+        """Seconds in which it was last asked to be heard again."""
+        self.load: float | None = None
+        self.streak = 0
+
+
+class Offer:
+    """One ability, and who has it."""
+
+    __slots__ = ("ability", "degraded", "healthy")
+
+    def __init__(self, ability: Ability) -> None:
+        self.ability = ability
+        self.healthy: dict[str, Entry] = {}
+        self.degraded: dict[str, Entry] = {}
+
+    def place(self, entry: Entry) -> None:
+        agent = entry.record.id
+        self.healthy.pop(agent, None)
+        self.degraded.pop(agent, None)
+        if entry.state is State.HEALTHY:
+            self.healthy[agent] = entry
+        elif entry.state is State.DEGRADED:
+            self.degraded[agent] = entry
+
+    def drop(self, agent: str) -> bool:
+        """Whether nobody is left."""
+        self.healthy.pop(agent, None)
+        self.degraded.pop(agent, None)
+        return not self.healthy and not self.degraded
+
+
+class Shelf:
+    """All offers of one capability; `version` is another after each change, and never one that a shelf had before."""
+
+    __slots__ = ("by_tag", "offers", "version")
+
+    def __init__(self) -> None:
+        self.offers: dict[Ability, Offer] = {}
+        self.by_tag: dict[str, dict[Ability, Offer]] = {}
+        self.version = next(_versions)
+
+    def place(self, ability: Ability, entry: Entry) -> None:
+        self.version = next(_versions)
+        offer = self.offers.get(ability)
+        if offer is None:
+            offer = self.offers[ability] = Offer(ability)
+            for tag in ability.tags:
+                self.by_tag.setdefault(tag, {})[ability] = offer
+        offer.place(entry)
+
+    def drop(self, ability: Ability, agent: str) -> bool:
+        """Whether nothing is left."""
+        self.version = next(_versions)
+        offer = self.offers.get(ability)
+        if offer is not None and offer.drop(agent):
+            del self.offers[ability]
+            for tag in ability.tags:
+                tagged = self.by_tag[tag]
+                del tagged[ability]
+                if not tagged:
+                    del self.by_tag[tag]
+        return not self.offers
+
+
+class Directory:
+    """Agents by id, by name and by capability."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.by_name: dict[str, dict[str, Entry]] = {}
+        self.shelves: dict[str, Shelf] = {}
+        self.counts = [0, 0, 0]
+        """How many agents are in each state."""
+        self.version = 0
+        self._clock = clock
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def get(self, agent: str) -> Entry | None:
+        return self.entries.get(agent)
+
+    def named(self, name: str) -> Iterable[Entry]:
+        return self.by_name.get(name, {}).values()
+
+    def shelf(self, capability: str) -> Shelf | None:
+        return self.shelves.get(capability)
+
+    def replace(self, agents: Iterable[tuple[Record, State]]) -> None:
+        """Take over a whole new state; who is known already was heard when it was heard."""
+        now = self._clock()
+        seen: set[str] = set()
+        for record, state in agents:
+            seen.add(record.id)
+            self.set(record, state, now)
+        for agent in [agent for agent in self.entries if agent not in seen]:
+            self.drop(agent)
+
+    def apply(self, change: Change) -> None:
+        """Take over one change. Applying it twice does nothing more."""
+        state = STATE_AFTER.get(change.kind)
+        if state is None:
+            self.drop(change.id)
+            return
+        entry = self.entries.get(change.id)
+        if change.record is not None:
+            self.set(change.record, state, self._clock(), fresh=True)
+        elif entry is not None:
+            self._turn(entry, state)
+
+    def set(self, record: Record, state: State, now: float, *, fresh: bool = False) -> Entry:
+        """Keep a record; `fresh` when the agent itself was heard just now."""
+        entry = self.entries.get(record.id)
+        if entry is None:
+            entry = self.entries[record.id] = Entry(record, state, now)
+            self.by_name.setdefault(record.name, {})[record.id] = entry
+            self.counts[state] += 1
+            self.version += 1
+            self._place(entry)
+            return entry
+        if fresh:
+            entry.heard = now
+        if record.profile is not entry.record.profile:
+            self._unplace(entry, keep=record.profile.abilities)
+            entry.pace = max(entry.pace, record.profile.interval)
+        if entry.record is not record and entry.record != record:
+            entry.record = record
+            self.version += 1
+            self._place(entry)
+        self._turn(entry, state)
+        return entry
+
+    def drop(self, agent: str) -> None:
+        entry = self.entries.pop(agent, None)
+        if entry is None:
+            return
+        self.counts[entry.state] -= 1
+        self.version += 1
+        name = entry.record.name
+        same = self.by_name[name]
+        del same[agent]
+        if not same:
+            del self.by_name[name]
+        self._unplace(entry)
+
+    def hear(self, ids: Iterable[str], stretch: float) -> None:
+        """Other replicas have heard these."""
+        now = self._clock()
+        entries = self.entries
+        for agent in ids:
+            entry = entries.get(agent)
+            if entry is not None:
+                beaten(entry, now, entry.record.profile.interval * stretch)
+
+    def _turn(self, entry: Entry, state: State) -> None:
+        if entry.state is state:
+            return
+        self.counts[entry.state] -= 1
+        self.counts[state] += 1
+        entry.state = state
+        entry.streak = 0
+        self.version += 1
+        self._place(entry)
+
+    def _place(self, entry: Entry) -> None:
+        for ability in entry.record.profile.abilities:
+            shelf = self.shelves.get(ability.name)
+            if shelf is None:
+                shelf = self.shelves[ability.name] = Shelf()
+            shelf.place(ability, entry)
+
+    def _unplace(self, entry: Entry, keep: tuple[Ability, ...] = ()) -> None:
+        for ability in entry.record.profile.abilities:
+            shelf = self.shelves.get(ability.name)
+            if shelf is not None and ability not in keep and shelf.drop(ability, entry.record.id):
+                del self.shelves[ability.name]
+
+
+def beaten(entry: Entry, now: float, pace: float) -> bool:
+    """An agent was heard. Whether it has been heard often enough to be healthy again."""
+    on_time = now - entry.heard <= 2 * entry.pace
+    entry.heard = now
+    entry.pace = pace
+    if entry.state is State.HEALTHY:
+        return False
+    entry.streak = entry.streak + 1 if on_time or not entry.streak else 1
+    return entry.streak >= _STREAK
