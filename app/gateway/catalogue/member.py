@@ -91,8 +91,7 @@ class Member:
             self._changed(set())
             return
         await self._read(set(ALL))
-        for uri in self._watchers:
-            self._in_background(self._subscribe(uri))
+        self._subscribe_again()
 
     async def detach(self) -> None:
         """Let go of the server, which stays open."""
@@ -146,6 +145,10 @@ class Member:
         del self._watchers[uri]
         self._in_background(self._unsubscribe(uri))
 
+    def _subscribe_again(self) -> None:
+        for uri in self._watchers:
+            self._in_background(self._subscribe(uri))
+
     async def _subscribe(self, uri: str) -> None:
         await self._quietly("resources/subscribe", uri)
 
@@ -168,6 +171,8 @@ class Member:
             self._lost()
         elif news.method in _CHANGED:
             self._dirty.update(_CHANGED[news.method])
+            if news.method == CONNECTED:
+                self._subscribe_again()
             if self._timer is None and (self._reading is None or self._reading.done()):
                 delay = 0 if news.method == CONNECTED else SETTLING
                 self._timer = asyncio.get_running_loop().call_later(delay, self._begin_reading)

@@ -74,8 +74,7 @@ class ParkedCall:
     async def ask(self, method: str, params: Raw) -> Raw:
         """See `Downstream`: returns when the client has come back with the answer."""
         request = self._client.check(method, params)
-        if not self._car_park.keep(self):
-            raise ClientRefused(LIMIT_REACHED, f"{MOST_PARKED} calls wait for their clients already: try again later.")
+        self._car_park.keep(self)
         self._numbers += 1
         key = f"{ASKABLE[method]}-{self._numbers}"
         answer: asyncio.Future[Raw] = asyncio.get_running_loop().create_future()
@@ -139,7 +138,9 @@ class CarPark:
         self._parked: dict[str, ParkedCall] = {}
         self._cancelled: set[asyncio.Task[Raw]] = set()
 
-    def __len__(self) -> int:
+    @property
+    def waiting(self) -> int:
+        """How many calls wait now."""
         return len(self._parked)
 
     async def begin(self, context: CallContext, call: Any) -> Raw:
@@ -170,15 +171,14 @@ class CarPark:
         parked.attend(context)
         return await parked.wait(context)
 
-    def keep(self, parked: ParkedCall) -> bool:
-        """Let a call wait from now on; False where too many do."""
+    def keep(self, parked: ParkedCall) -> None:
+        """Let a call wait from now on; raises `ClientRefused` where too many do."""
         if parked.id not in self._parked and len(self._parked) >= self._most:
-            return False
+            raise ClientRefused(LIMIT_REACHED, f"{self._most} calls wait for their clients already: try again later.")
         self._parked[parked.id] = parked
         if parked.expiry is not None:
             parked.expiry.cancel()
         parked.expiry = asyncio.get_running_loop().call_later(self._seconds, self._expire, parked)
-        return True
 
     def release(self, parked: ParkedCall) -> None:
         """A call ended."""

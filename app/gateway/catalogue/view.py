@@ -168,7 +168,8 @@ class View:
 
     def update(self, members: Mapping[str, Member], changed: set[ListKind]) -> None:
         """Serve what these members offer now, and tell those who listen which lists changed."""
-        self._members = {server_id: member for server_id, member in members.items() if self.choice.has(server_id)}
+        # By id, so that every replica, and every start, lists them in the same order.
+        self._members = {server_id: members[server_id] for server_id in sorted(members) if self.choice.has(server_id)}
         beside = self.choice.beside_others
         offers = [member.offers(beside_others=beside) for member in self._members.values()]
         self._tools = {
