@@ -22,6 +22,10 @@ class NotConfigured(Exception):
     """Raised by a check of what the operator has left out: told, with what to set, and no reason to be degraded."""
 
 
+class Amiss(Exception):
+    """Raised by a check: what is wrong, in words that /ready may show to anybody."""
+
+
 class Lifecycle:
     """The state of this process. Draining begins once and does not end."""
 
@@ -110,6 +114,8 @@ async def _state(check: Check) -> str:
         return "no answer"
     except NotConfigured as error:
         return f"{_NOT_CONFIGURED}: {error}"
+    except Amiss as error:
+        return str(error)
     except Exception as error:  # whatever a client library raises means that it is not there
         logger.debug("a dependency is unavailable", exc_info=error)
         return "unavailable"
