@@ -130,7 +130,9 @@ class Server:
             except (NotStarted, ResolveError) as error:
                 failed += 1
                 if isinstance(error, ResolveError) and self.wanted.launch is not None:
-                    await self._berth.clear()  # it ran under other rules, and may no longer
+                    # It ran under other rules, and may no longer.
+                    await self._berth.quietly(self._parts.catalogue.remove(self.id))
+                    await self._berth.clear()
                 elif failed > 1:  # what it was resolved to in an earlier life may be gone
                     self.wanted = msgspec.structs.replace(self.wanted, launch=None)
                 self._fail(str(error))

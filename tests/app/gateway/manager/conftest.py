@@ -212,7 +212,7 @@ def until() -> Callable[..., Any]:
 
     async def wait(true: Callable[[], bool], seconds: float = 5.0) -> None:
         async with asyncio.timeout(seconds):
-            while not true():
+            while not true():  # noqa: ASYNC110 (whatever is asked for)
                 await asyncio.sleep(0.005)
 
     return wait

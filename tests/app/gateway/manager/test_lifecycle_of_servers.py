@@ -281,7 +281,7 @@ async def test_what_cannot_be_started_is_refused_with_every_problem_and_not_kept
         await manager.start("a b/", ServerSpec(package="x y", url="ftp://h", port=0), ttl=-1)
     assert {problem.field for problem in caught.value.problems} == {"name", "package", "url", "port", "ttlSeconds"}
     yard.resolver.refused["calc"] = "is blocked by packages.block"
-    with pytest.raises(Refused, match="is blocked by packages.block") as caught:
+    with pytest.raises(Refused, match=r"is blocked by packages\.block") as caught:
         await manager.start("calc", EVERYTHING)
     assert caught.value.problems[0].field == "package"
     assert manager.list() == []
