@@ -42,6 +42,11 @@ class CircuitBreaker:
         """Whether it failed too often, and nobody has seen it answer since."""
         return self._opened is not None
 
+    @property
+    def refuses(self) -> bool:
+        """Whether an attempt would not be let through now."""
+        return self._opened is not None and (self._trying or self._clock() < self._opened + self._seconds)
+
     @contextmanager
     def attempt(self) -> Generator[None]:
         """Ask inside of this. Raises `CircuitOpen` instead of asking while the breaker is open."""

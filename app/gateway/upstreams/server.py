@@ -1,0 +1,354 @@
+"""One server that is reached again when it was lost, asked no more than it bears, and not while it only fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from msgspec import Raw
+
+from app.gateway.upstream import (
+    CONNECTED,
+    LOST,
+    About,
+    Downstream,
+    ListName,
+    News,
+    UpstreamFailure,
+    UpstreamUnavailable,
+)
+from app.gateway.upstreams.gate import Gate, GateFull
+from app.gateway.upstreams.link import Link, NotSpoken, SessionEnded
+from app.gateway.upstreams.listing import LISTS, all_items
+from app.gateway.upstreams.logs import LogLevel
+from app.gateway.upstreams.options import UpstreamOptions
+from app.gateway.upstreams.rounds import answered_by, asks_for_input
+from app.gateway.upstreams.subscriptions import Subscriptions
+from app.gateway.upstreams.wire import EMPTY, named_in
+from app.protocol.errors import HEADER_MISMATCH
+from app.resilience.breaker import CircuitBreaker, CircuitOpen
+
+_log = logging.getLogger("slipway.gateway")
+_REPEATABLE = frozenset(
+    (
+        "ping",
+        "server/discover",
+        "tools/list",
+        "prompts/list",
+        "prompts/get",
+        "resources/list",
+        "resources/templates/list",
+        "resources/read",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "completion/complete",
+        "logging/setLevel",
+        "tasks/get",
+        "tasks/list",
+    )
+)
+_OF_THE_ERA = frozenset(("ping", "resources/subscribe", "resources/unsubscribe", "logging/setLevel"))
+"""What the eras have differently."""
+
+MakeLink = Callable[[Callable[[News], None], Callable[[str], None]], Link]
+"""Makes the link of a server, given what takes its news and what is told that it was lost."""
+
+
+class ServerUpstream:
+    """The `Upstream` of every transport."""
+
+    def __init__(self, server_id: str, make: MakeLink, options: UpstreamOptions) -> None:
+        self._id = server_id
+        self._options = options
+        self._link = make(self._announce, self._lose)
+        self._loop = asyncio.get_running_loop()
+        self._about: About | None = None
+        self._up = False
+        self._epoch = 0
+        self._connecting = asyncio.Lock()
+        self._ready = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+        self._failures = 0
+        self._reached = 0.0
+        self._reason = "it was not reached yet"
+        self._loss_counted = True
+        self._closed = False
+        self._listeners: list[Callable[[News], None]] = []
+        self._subscriptions = Subscriptions(self._link, self._announce, server_id)
+        self._level: LogLevel | None = None
+        self._gate = Gate(options.max_running, options.max_waiting)
+        self._breaker = CircuitBreaker(
+            (UpstreamUnavailable, TimeoutError), failures=options.failures, seconds=options.open_seconds
+        )
+
+    @property
+    def about(self) -> About | None:
+        return self._about
+
+    @property
+    def available(self) -> bool:
+        return self._up and not self._breaker.refuses
+
+    async def open(self) -> None:
+        try:
+            await self._connect(self._epoch)
+        except UpstreamUnavailable:
+            self._keep()
+            raise
+
+    async def request(
+        self,
+        method: str,
+        params: Raw,
+        *,
+        downstream: Downstream | None = None,
+        timeout: float | None = None,
+        repeatable: bool = False,
+    ) -> Raw:
+        patience = self._options.timeout if timeout is None else timeout
+        if method in _OF_THE_ERA:
+            return await self._of_the_era(method, params, downstream, patience)
+        if self._level is not None and downstream is not None:
+            self._level.want(downstream.log_level)
+        once = not repeatable and method not in _REPEATABLE
+        result = await self._send(method, params, downstream, patience, once=once)
+        if (
+            downstream is not None
+            and self._link.dialect.stateless
+            and not downstream.stateless
+            and asks_for_input(result)
+        ):
+
+            async def resend(again: Raw) -> Raw:
+                return await self._send(method, again, downstream, patience, once=once)
+
+            return await answered_by(downstream, params, result, resend)
+        return result
+
+    async def list(self, name: ListName) -> list[Raw]:
+        self._check()
+        about = self._about
+        if about is None or LISTS[name].capability not in about.capabilities:
+            return []
+
+        async def ask(method: str, params: Raw) -> Raw:
+            return await self._send(method, params, None, self._options.timeout, once=False)
+
+        options = self._options
+        items = await all_items(ask, name, self._id, max_pages=options.max_pages, max_items=options.max_items)
+        return self._link.learn(items) if name == "tools" else items
+
+    def follow(self, listener: Callable[[News], None]) -> Callable[[], None]:
+        self._listeners.append(listener)
+
+        def leave() -> None:
+            with suppress(ValueError):
+                self._listeners.remove(listener)
+
+        return leave
+
+    async def close(self) -> None:
+        self._closed = True
+        self._up = False
+        self._reason = "it was let go"
+        keeper = self._keeper
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.wait({keeper})
+        await self._subscriptions.close()
+        if self._level is not None:
+            self._level.close()
+        await self._link.close()
+
+    async def _of_the_era(self, method: str, params: Raw, downstream: Downstream | None, patience: float) -> Raw:
+        if method == "ping":
+            method = "server/discover" if self._link.dialect.stateless else method
+            await self._send(method, EMPTY, None, patience, once=False)
+            return EMPTY
+        if not self._link.dialect.stateless:
+            result = await self._send(method, params, downstream, patience, once=False)
+        else:
+            self._check()
+            result = EMPTY
+        if method == "resources/subscribe":
+            self._subscriptions.add(named_in(params, "uri"))
+        elif method == "resources/unsubscribe":
+            self._subscriptions.remove(named_in(params, "uri"))
+        return result
+
+    async def _send(
+        self, method: str, params: Raw, downstream: Downstream | None, patience: float, *, once: bool
+    ) -> Raw:
+        """One request, within its time: again where that is safe, and the server is there again soon."""
+        self._check()
+        end = self._loop.time() + patience
+        failed = 0
+        while True:
+            epoch = self._epoch
+            try:
+                return await self._attempt(method, params, downstream, end - self._loop.time(), once=once)
+            except SessionEnded:
+                if failed >= self._options.backoff.attempts:
+                    raise
+                failed += 1
+                await self._renew(epoch)
+            except UpstreamFailure as error:
+                if error.code != HEADER_MISMATCH or method != "tools/call" or failed:
+                    raise
+                failed += 1
+                await self.list("tools")  # some of its arguments are repeated in headers: the list says which
+            except _Refused:
+                raise
+            except UpstreamUnavailable as error:
+                failed += 1
+                if (once and not error.unsent) or failed >= self._options.backoff.attempts:
+                    raise
+                if not await self._soon(self._options.backoff.wait(failed), end):
+                    raise
+
+    async def _attempt(
+        self, method: str, params: Raw, downstream: Downstream | None, left: float, *, once: bool
+    ) -> Raw:
+        gate = self._gate
+        if gate.full:
+            left = await self._wait_for_a_place(method, left)
+        else:
+            gate.running += 1
+        try:
+            trial = self._breaker.enter()
+        except CircuitOpen as error:
+            gate.leave()
+            raise _Refused(f"Server {self._id!r} is {error}.", unsent=True) from None
+        failed: bool | None = None
+        try:
+            result = await self._link.request(method, params, downstream, left, once=once)
+            failed = False
+        except UpstreamFailure:
+            failed = False
+            raise
+        except SessionEnded:
+            raise
+        except UpstreamUnavailable as error:
+            failed = self._counts()
+            if isinstance(error, NotSpoken) and error.another:
+                self._lose(str(error))
+            raise UpstreamUnavailable(f"Server {self._id!r}: {error}.", unsent=error.unsent) from None
+        except TimeoutError:
+            failed = True
+            raise TimeoutError(f"Server {self._id!r} did not answer {method} in time.") from None
+        finally:
+            self._breaker.leave(trial, failed=failed)
+            gate.leave()
+        return result
+
+    async def _wait_for_a_place(self, method: str, left: float) -> float:
+        """Enter the gate; what is left of the time."""
+        began = self._loop.time()
+        try:
+            async with asyncio.timeout(left):
+                await self._gate.enter()
+        except TimeoutError:
+            raise TimeoutError(f"Server {self._id!r} had no room for {method} in time.") from None
+        except GateFull as error:
+            raise _Refused(f"Server {self._id!r} is busy: {error}. Try again later.", unsent=True) from None
+        return left - (self._loop.time() - began)
+
+    def _counts(self) -> bool | None:
+        """Whether a failure says something of its own: of all that ran when the server was lost, the first does."""
+        if self._up:
+            return True
+        counted, self._loss_counted = self._loss_counted, True
+        return None if counted else True
+
+    def _check(self) -> None:
+        if not self._up:
+            raise _Refused(f"Server {self._id!r} is not there: {self._reason}.", unsent=True)
+
+    async def _soon(self, wait: float, end: float) -> bool:
+        """Wait before another attempt; whether there is a server and time for it."""
+        left = end - self._loop.time()
+        if wait >= left:
+            return False
+        await asyncio.sleep(wait)
+        if not self._up:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(self._options.backoff.most, end - self._loop.time())):
+                    await self._ready.wait()
+        return self._up
+
+    async def _renew(self, epoch: int) -> None:
+        """Begin a new session, once for all who found the old one ended."""
+        try:
+            await self._connect(epoch)
+        except UpstreamUnavailable as error:
+            self._lose(str(error))
+            raise
+
+    async def _connect(self, epoch: int) -> None:
+        async with self._connecting:
+            if self._closed:
+                raise UpstreamUnavailable(f"Server {self._id!r} was let go.", unsent=True)
+            if self._epoch != epoch and self._up:
+                return
+            try:
+                about = await self._link.open()
+            except UpstreamUnavailable as error:
+                self._reason = str(error)
+                raise UpstreamUnavailable(f"Server {self._id!r}: {error}.", unsent=True) from None
+            self._epoch += 1
+            self._about = about
+            self._up = True
+            self._reached = self._loop.time()
+            self._loss_counted = False
+            self._ready.set()
+            if self._level is not None:
+                self._level.close()
+            stateful_logs = not self._link.dialect.stateless and "logging" in about.capabilities
+            self._level = LogLevel(self._link, self._id) if stateful_logs else None
+            self._subscriptions.start(about)
+        _log.info("server %r is connected: %s %s, revision %s", self._id, about.name, about.version, about.revision)
+        self._announce(News(CONNECTED))
+
+    def _lose(self, reason: str) -> None:
+        if not self._up:
+            return
+        self._up = False
+        self._reason = reason
+        self._ready.clear()
+        self._subscriptions.stop()
+        lasted = self._loop.time() - self._reached
+        self._failures = 0 if lasted >= self._options.stable_seconds else self._failures + 1
+        _log.warning("server %r is lost: %s", self._id, reason)
+        self._announce(News(LOST))
+        self._keep()
+
+    def _keep(self) -> None:
+        """Reach it in the background, however long that takes."""
+        if not self._closed and (self._keeper is None or self._keeper.done()):
+            self._keeper = asyncio.create_task(self._reconnect(), name=f"reconnect {self._id}")
+
+    async def _reconnect(self) -> None:
+        while not self._up:
+            if self._failures:
+                await asyncio.sleep(self._options.reconnect.wait(min(self._failures, 20)))
+            try:
+                await self._connect(self._epoch)
+            except UpstreamUnavailable as error:
+                self._failures += 1
+                _log.debug("%s", error)
+            except Exception:
+                self._failures += 1
+                _log.exception("server %r cannot be reached", self._id)
+
+    def _announce(self, news: News) -> None:
+        for listener in tuple(self._listeners):
+            try:
+                listener(news)
+            except Exception:
+                _log.exception("news of server %r were not taken", self._id)
+
+
+class _Refused(UpstreamUnavailable):
+    """Not even tried."""
