@@ -158,8 +158,8 @@ def build_application(settings: Settings, *, shared_metrics: str | None = None) 
     for step in (end_listening, streamable.drain, sse.drain, websocket.drain, *equipment.before_exit):
         lifecycle.before_exit(step)
     application = Application(
-        http={"/mcp": streamable, "/sse": sse, "/messages": bare, **equipment.routes, **probes},
-        websocket={"/mcp": websocket},
+        http={"/mcp": streamable, "/mcp/": streamable, "/sse": sse, "/messages": bare, **equipment.routes, **probes},
+        websocket={"/mcp": websocket, "/mcp/": websocket},
         public=frozenset({"/", "/map", *probes}),
         public_under=("/page/", "/map/"),
         site=LazyApp(lambda: _site(settings, core, wants_token=guard.wants_token)),

@@ -291,3 +291,12 @@ def test_a_browser_is_told_that_a_listed_origin_may_read_the_answer(start_slipwa
         assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, "https://app.example.org")
         one.send(request("Origin: https://other.example.org", method="OPTIONS", path="/mcp"))
         assert one.answered().status == 403
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/mcp/"])
+def test_an_endpoint_is_found_with_a_slash_at_its_end_too(slipway: Any, path: str) -> None:
+    with wire(slipway) as opened:
+        opened.send(f"DELETE {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nMcp-Session-Id: none\r\n\r\n".encode())
+        answer = opened.answered()
+    assert answer.status == 404
+    assert "session" in answer.json["error"]["message"]
