@@ -31,14 +31,19 @@ class LogLevel:
         rank = _RANK.get(level)
         if rank is not None and rank < self._rank:
             self._rank = rank
-            self.close()
+            self.stop()
             self._telling = asyncio.create_task(self._tell(level), name=f"set the log level of {self._label}")
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Tell no more."""
         if self._telling is not None:
             self._telling.cancel()
-            self._telling = None
+
+    async def close(self) -> None:
+        """Tell no more, and wait until that is so."""
+        self.stop()
+        if self._telling is not None:
+            await asyncio.wait({self._telling})
 
     async def _tell(self, level: str) -> None:
         try:

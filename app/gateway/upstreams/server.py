@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
-from contextlib import suppress
 
 from msgspec import Raw
 
-from app.gateway.upstream import (
-    CONNECTED,
-    LOST,
-    About,
-    Downstream,
-    ListName,
-    News,
-    UpstreamFailure,
-    UpstreamUnavailable,
-)
+from app.gateway.upstream import About, Downstream, ListName, News, UpstreamFailure, UpstreamUnavailable
 from app.gateway.upstreams.gate import Gate, GateFull
-from app.gateway.upstreams.link import Link, NotSpoken, SessionEnded
+from app.gateway.upstreams.keeping import KeptLink, MakeLink
+from app.gateway.upstreams.link import NotSpoken, SessionEnded
 from app.gateway.upstreams.listing import LISTS, all_items
-from app.gateway.upstreams.logs import LogLevel
 from app.gateway.upstreams.options import UpstreamOptions
 from app.gateway.upstreams.rounds import answered_by, asks_for_input
-from app.gateway.upstreams.subscriptions import Subscriptions
 from app.gateway.upstreams.wire import EMPTY, named_in
 from app.protocol.errors import HEADER_MISMATCH
 from app.resilience.breaker import CircuitBreaker, CircuitOpen
 
-_log = logging.getLogger("slipway.gateway")
 _REPEATABLE = frozenset(
     (
         "ping",
@@ -52,9 +39,6 @@ _REPEATABLE = frozenset(
 _OF_THE_ERA = frozenset(("ping", "resources/subscribe", "resources/unsubscribe", "logging/setLevel"))
 """What the eras have differently."""
 
-MakeLink = Callable[[Callable[[News], None], Callable[[str], None]], Link]
-"""Makes the link of a server, given what takes its news and what is told that it was lost."""
-
 
 class ServerUpstream:
     """The `Upstream` of every transport."""
@@ -62,22 +46,9 @@ class ServerUpstream:
     def __init__(self, server_id: str, make: MakeLink, options: UpstreamOptions) -> None:
         self._id = server_id
         self._options = options
-        self._link = make(self._announce, self._lose)
+        self._kept = KeptLink(server_id, make, options)
+        self._link = self._kept.link
         self._loop = asyncio.get_running_loop()
-        self._about: About | None = None
-        self._up = False
-        self._epoch = 0
-        self._connecting = asyncio.Lock()
-        self._ready = asyncio.Event()
-        self._keeper: asyncio.Task[None] | None = None
-        self._failures = 0
-        self._reached = 0.0
-        self._reason = "it was not reached yet"
-        self._loss_counted = True
-        self._closed = False
-        self._listeners: list[Callable[[News], None]] = []
-        self._subscriptions = Subscriptions(self._link, self._announce, server_id)
-        self._level: LogLevel | None = None
         self._gate = Gate(options.max_running, options.max_waiting)
         self._breaker = CircuitBreaker(
             (UpstreamUnavailable, TimeoutError), failures=options.failures, seconds=options.open_seconds
@@ -85,18 +56,14 @@ class ServerUpstream:
 
     @property
     def about(self) -> About | None:
-        return self._about
+        return self._kept.about
 
     @property
     def available(self) -> bool:
-        return self._up and not self._breaker.refuses
+        return self._kept.up and not self._breaker.refuses
 
     async def open(self) -> None:
-        try:
-            await self._connect(self._epoch)
-        except UpstreamUnavailable:
-            self._keep()
-            raise
+        await self._kept.open()
 
     async def request(
         self,
@@ -110,8 +77,8 @@ class ServerUpstream:
         patience = self._options.timeout if timeout is None else timeout
         if method in _OF_THE_ERA:
             return await self._of_the_era(method, params, downstream, patience)
-        if self._level is not None and downstream is not None:
-            self._level.want(downstream.log_level)
+        if self._kept.level is not None and downstream is not None:
+            self._kept.level.want(downstream.log_level)
         once = not repeatable and method not in _REPEATABLE
         result = await self._send(method, params, downstream, patience, once=once)
         if (
@@ -129,7 +96,7 @@ class ServerUpstream:
 
     async def list(self, name: ListName) -> list[Raw]:
         self._check()
-        about = self._about
+        about = self._kept.about
         if about is None or LISTS[name].capability not in about.capabilities:
             return []
 
@@ -141,26 +108,10 @@ class ServerUpstream:
         return self._link.learn(items) if name == "tools" else items
 
     def follow(self, listener: Callable[[News], None]) -> Callable[[], None]:
-        self._listeners.append(listener)
-
-        def leave() -> None:
-            with suppress(ValueError):
-                self._listeners.remove(listener)
-
-        return leave
+        return self._kept.follow(listener)
 
     async def close(self) -> None:
-        self._closed = True
-        self._up = False
-        self._reason = "it was let go"
-        keeper = self._keeper
-        if keeper is not None:
-            keeper.cancel()
-            await asyncio.wait({keeper})
-        await self._subscriptions.close()
-        if self._level is not None:
-            self._level.close()
-        await self._link.close()
+        await self._kept.close()
 
     async def _of_the_era(self, method: str, params: Raw, downstream: Downstream | None, patience: float) -> Raw:
         if method == "ping":
@@ -173,9 +124,9 @@ class ServerUpstream:
             self._check()
             result = EMPTY
         if method == "resources/subscribe":
-            self._subscriptions.add(named_in(params, "uri"))
+            self._kept.subscriptions.add(named_in(params, "uri"))
         elif method == "resources/unsubscribe":
-            self._subscriptions.remove(named_in(params, "uri"))
+            self._kept.subscriptions.remove(named_in(params, "uri"))
         return result
 
     async def _send(
@@ -186,14 +137,14 @@ class ServerUpstream:
         end = self._loop.time() + patience
         failed = 0
         while True:
-            epoch = self._epoch
+            epoch = self._kept.epoch
             try:
                 return await self._attempt(method, params, downstream, end - self._loop.time(), once=once)
             except SessionEnded:
                 if failed >= self._options.backoff.attempts:
                     raise
                 failed += 1
-                await self._renew(epoch)
+                await self._kept.renew(epoch)
             except UpstreamFailure as error:
                 if error.code != HEADER_MISMATCH or method != "tools/call" or failed:
                     raise
@@ -231,9 +182,9 @@ class ServerUpstream:
         except SessionEnded:
             raise
         except UpstreamUnavailable as error:
-            failed = self._counts()
+            failed = self._kept.tells()
             if isinstance(error, NotSpoken) and error.another:
-                self._lose(str(error))
+                self._kept.lose(str(error))
             raise UpstreamUnavailable(f"Server {self._id!r}: {error}.", unsent=error.unsent) from None
         except TimeoutError:
             failed = True
@@ -255,16 +206,9 @@ class ServerUpstream:
             raise _Refused(f"Server {self._id!r} is busy: {error}. Try again later.", unsent=True) from None
         return left - (self._loop.time() - began)
 
-    def _counts(self) -> bool | None:
-        """Whether a failure says something of its own: of all that ran when the server was lost, the first does."""
-        if self._up:
-            return True
-        counted, self._loss_counted = self._loss_counted, True
-        return None if counted else True
-
     def _check(self) -> None:
-        if not self._up:
-            raise _Refused(f"Server {self._id!r} is not there: {self._reason}.", unsent=True)
+        if not self._kept.up:
+            raise _Refused(f"Server {self._id!r} is not there: {self._kept.reason}.", unsent=True)
 
     async def _soon(self, wait: float, end: float) -> bool:
         """Wait before another attempt; whether there is a server and time for it."""
@@ -272,82 +216,7 @@ class ServerUpstream:
         if wait >= left:
             return False
         await asyncio.sleep(wait)
-        if not self._up:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(min(self._options.backoff.most, end - self._loop.time())):
-                    await self._ready.wait()
-        return self._up
-
-    async def _renew(self, epoch: int) -> None:
-        """Begin a new session, once for all who found the old one ended."""
-        try:
-            await self._connect(epoch)
-        except UpstreamUnavailable as error:
-            self._lose(str(error))
-            raise
-
-    async def _connect(self, epoch: int) -> None:
-        async with self._connecting:
-            if self._closed:
-                raise UpstreamUnavailable(f"Server {self._id!r} was let go.", unsent=True)
-            if self._epoch != epoch and self._up:
-                return
-            try:
-                about = await self._link.open()
-            except UpstreamUnavailable as error:
-                self._reason = str(error)
-                raise UpstreamUnavailable(f"Server {self._id!r}: {error}.", unsent=True) from None
-            self._epoch += 1
-            self._about = about
-            self._up = True
-            self._reached = self._loop.time()
-            self._loss_counted = False
-            self._ready.set()
-            if self._level is not None:
-                self._level.close()
-            stateful_logs = not self._link.dialect.stateless and "logging" in about.capabilities
-            self._level = LogLevel(self._link, self._id) if stateful_logs else None
-            self._subscriptions.start(about)
-        _log.info("server %r is connected: %s %s, revision %s", self._id, about.name, about.version, about.revision)
-        self._announce(News(CONNECTED))
-
-    def _lose(self, reason: str) -> None:
-        if not self._up:
-            return
-        self._up = False
-        self._reason = reason
-        self._ready.clear()
-        self._subscriptions.stop()
-        lasted = self._loop.time() - self._reached
-        self._failures = 0 if lasted >= self._options.stable_seconds else self._failures + 1
-        _log.warning("server %r is lost: %s", self._id, reason)
-        self._announce(News(LOST))
-        self._keep()
-
-    def _keep(self) -> None:
-        """Reach it in the background, however long that takes."""
-        if not self._closed and (self._keeper is None or self._keeper.done()):
-            self._keeper = asyncio.create_task(self._reconnect(), name=f"reconnect {self._id}")
-
-    async def _reconnect(self) -> None:
-        while not self._up:
-            if self._failures:
-                await asyncio.sleep(self._options.reconnect.wait(min(self._failures, 20)))
-            try:
-                await self._connect(self._epoch)
-            except UpstreamUnavailable as error:
-                self._failures += 1
-                _log.debug("%s", error)
-            except Exception:
-                self._failures += 1
-                _log.exception("server %r cannot be reached", self._id)
-
-    def _announce(self, news: News) -> None:
-        for listener in tuple(self._listeners):
-            try:
-                listener(news)
-            except Exception:
-                _log.exception("news of server %r were not taken", self._id)
+        return await self._kept.there_within(min(self._options.backoff.most, end - self._loop.time()))
 
 
 class _Refused(UpstreamUnavailable):
