@@ -10,7 +10,7 @@ import socket
 from contextlib import suppress
 from typing import IO, cast
 
-from app.gateway.children.command import Command, refused
+from app.gateway.children.command import CannotRun, Command, refused
 from app.gateway.children.ending import Ending, exit_code
 from app.gateway.children.keeper import _wire as wire
 from app.gateway.children.metrics import ChildMetrics, ChildState
@@ -29,10 +29,18 @@ class Child:
     """Made by `Children.start`. `gone` is set when no process, descriptor or directory of it is left."""
 
     def __init__(
-        self, number: int, command: Command, tail: Tail, metrics: ChildMetrics, control: socket.socket
+        self,
+        number: int,
+        command: Command,
+        private: str,
+        tail: Tail,
+        metrics: ChildMetrics,
+        control: socket.socket,
     ) -> None:
         self.number = number
         self.command = command
+        self.private = private
+        """Its HOME, and where it starts unless it is told otherwise."""
         self.pid = 0
         self.minder = 0
         self.orphans = 0
@@ -42,6 +50,8 @@ class Child:
         self.gone = asyncio.Event()
         self.unwatched = asyncio.Event()
         """Set when its minder is gone."""
+        self.silent = False
+        """It was ended because it closed its output and lived on."""
         self.lines: ChildLines
         self._tail = tail
         self._metrics = metrics
@@ -53,7 +63,8 @@ class Child:
         self._drained = asyncio.Event()
         self._stopping = self._letting_go = False
         self._impatience: asyncio.TimerHandle | None = None
-        self._error_transport: asyncio.ReadTransport | None = None
+        self._idling: asyncio.TimerHandle | None = None
+        self._transports: list[asyncio.ReadTransport] = []
         self.move("starting")
         self._loop.add_reader(control.fileno(), self._hear)
 
@@ -67,14 +78,22 @@ class Child:
             close=self.stop,
             ended=self._output_ended,
         )
-        await self._loop.connect_read_pipe(lambda: self.lines, stdout)
-        transport, _ = await self._loop.connect_read_pipe(lambda: ErrorStream(self._tail, self._pipe_ended), stderr)
-        self._error_transport = transport
+        output = self.lines if self.command.speaks else ErrorStream(self._tail, self._output_ended)
+        for stream, protocol in ((stdout, output), (stderr, ErrorStream(self._tail, self._pipe_ended))):
+            transport, _ = await self._loop.connect_read_pipe(lambda taker=protocol: taker, stream)
+            self._transports.append(transport)
 
     async def running(self) -> None:
         """Wait until it executes its program; raises `LaunchError` where it cannot."""
         await self._started
         self.move("running")
+        if self.command.idle is not None and self.command.speaks:
+            self._look_whether_idle(self.command.idle)
+
+    @property
+    def stopping(self) -> bool:
+        """We have begun to end it."""
+        return self._stopping
 
     def end(self) -> None:
         """Begin to end it: the end of its input, SIGTERM, SIGKILL, each after its time. Returns at once."""
@@ -103,14 +122,15 @@ class Child:
             return
         self._letting_go = True
         self.orphans += strays
-        if self._impatience is not None:
-            self._impatience.cancel()
+        for timer in (self._impatience, self._idling):
+            if timer is not None:
+                timer.cancel()
         with suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN):  # a socket or pipe passed to another process can keep one open
                 await self._drained.wait()
-        self.lines.abandon()
-        if self._error_transport is not None:
-            self._error_transport.close()
+        self.lines.close_input()
+        for transport in self._transports:
+            transport.close()
         self._lose_control()
         self._finish(Ending(None))
         self._metrics.reaped.inc()
@@ -146,7 +166,7 @@ class Child:
                     self._started.set_result(None)
             case (wire.REFUSED, int(number)):
                 path = self.command.environment.get("PATH", "")
-                self._refuse(refused(self.command.argv, number, path))
+                self._refuse(CannotRun(refused(self.command.argv, number, path)))
             case (wire.EXITED, int(status), str(why)):
                 self._finish(Ending(exit_code(status), self._explain(why), self._tail.last))
             case (wire.GONE, int(orphans), int(memory)):
@@ -168,20 +188,33 @@ class Child:
             with suppress(ProcessLookupError):
                 os.kill(self.minder, signal.SIGKILL)
 
-    def _refuse(self, reason: str) -> None:
+    def _refuse(self, reason: LaunchError) -> None:
         if not self._started.done():
-            self._started.set_exception(LaunchError(reason))
+            self._started.set_exception(reason)
             self._started.exception()  # whoever started it may have gone
 
     def _finish(self, ending: Ending) -> None:
-        self._refuse("it ended before it ran: the machine has no room for another process")
+        self._refuse(LaunchError("it ended before it ran: it was killed, or there is no room for one more process"))
         if not self.ended.done():
             self.ended.set_result(ending)
 
     def _output_ended(self) -> None:
         self._pipe_ended()
         if not self.ended.done():  # without an output it is of no use
-            self._impatience = self._loop.call_later(_SILENT, self.end)
+            self._impatience = self._loop.call_later(_SILENT, self._end_silence)
+
+    def _end_silence(self) -> None:
+        if not self._stopping:
+            self.silent = True
+            self.end()
+
+    def _look_whether_idle(self, idle: float) -> None:
+        left = self.lines.touched + idle - self._loop.time()
+        if left > 0:
+            self._idling = self._loop.call_later(left, self._look_whether_idle, idle)
+        elif not self._stopping:
+            self.lines.idle = True
+            self.end()
 
     def _pipe_ended(self) -> None:
         self._pipes -= 1

@@ -16,7 +16,7 @@ from app.gateway.children.adopted import Zombies, end_adopted, reap
 from app.gateway.children.child import Child, pipe
 from app.gateway.children.command import Command, TooManyChildren
 from app.gateway.children.keeper import _wire as wire
-from app.gateway.children.keeper._keeper import remove
+from app.gateway.children.keeper._removal import remove
 from app.gateway.children.keeper._spawn import adopt_orphans
 from app.gateway.children.link import KeeperGone, KeeperLink
 from app.gateway.children.metrics import ChildMetrics
@@ -104,11 +104,11 @@ class Children:
         stdin, child_stdin = pipe(_STDIN, ours_reads=False)
         stdout, child_stdout = pipe(_STDOUT, ours_reads=True)
         stderr, child_stderr = pipe(_STDERR, ours_reads=True)
-        child = self._alive[self._number] = Child(self._number, command, tail, self._metrics, control)
+        child = self._alive[self._number] = Child(self._number, command, private, tail, self._metrics, control)
         given = [child_stdin, child_stdout, child_stderr, theirs.fileno()]
         try:
             await child.connect(stdin, os.fdopen(stdout, "rb", 0), os.fdopen(stderr, "rb", 0))
-            await link.send(self._message(child, private), given)
+            await link.send(self._message(child), given)
         except (KeeperGone, OSError) as error:
             remove(private)
             self._forget(child)
@@ -119,8 +119,8 @@ class Children:
                 os.close(descriptor)
         return child
 
-    def _message(self, child: Child, private: str) -> bytes:
-        command = child.command
+    def _message(self, child: Child) -> bytes:
+        command, private = child.command, child.private
         environment = {"HOME": private, "TMPDIR": private, **command.environment, wire.MARK: self._mark}
         limits = {"files": command.open_files, "memory": command.memory, "look": command.look}
         directory = command.directory or private
@@ -165,6 +165,7 @@ class Children:
         while (child.minder and not reap(child.minder)) or end_adopted(self._mark, sessions):
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.5)
+        await asyncio.to_thread(remove, child.private)  # in case that its minder could not
         await self._let_go(child, 0)
 
     def _look_for_zombies(self) -> None:

@@ -17,6 +17,10 @@ class TooManyChildren(LaunchError):
     """The gateway runs as many children as it may."""
 
 
+class CannotRun(LaunchError):
+    """The kernel does not execute the command: trying again soon would change nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """One child. No part of it is ever read by a shell."""
@@ -33,8 +37,12 @@ class Command:
     look: float = 2.0
     """Seconds between looks at its memory."""
     open_files: int = _OPEN_FILES
+    speaks: bool = True
+    """It exchanges messages on its standard streams; otherwise what it writes there is kept with its errors."""
     longest_line: int = LONGEST_LINE
     """Bytes of one line of its output."""
+    idle: float | None = None
+    """Seconds without a line in either direction after which it is ended; None for never."""
     after_input: float = 2.0
     """Seconds to end by itself after the end of its input."""
     after_term: float = 3.0

@@ -59,6 +59,13 @@ class ChildLines(asyncio.Protocol):
         """When something was last written to it or read of it."""
         self.spoke = False
         """Whether it ever wrote a message."""
+        self.idle = False
+        """Whether it was ended because nobody had used it for long: opening it again when needed is enough."""
+
+    @property
+    def over(self) -> bool:
+        """It writes no more, or is being ended."""
+        return self._at_end or self._stdin < 0
 
     async def send(self, line: bytes) -> None:
         while self._unsent is not None:
@@ -111,12 +118,6 @@ class ChildLines(asyncio.Protocol):
         os.close(self._stdin)
         self._stdin = -1
         self._wake_writers()
-
-    def abandon(self) -> None:
-        """Close both pipes, whoever else holds their other ends."""
-        self.close_input()
-        if self._transport is not None:
-            self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.ReadTransport", transport)

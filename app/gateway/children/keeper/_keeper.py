@@ -16,6 +16,7 @@ from _socket import socket
 
 from app.gateway.children.keeper import _wire as wire
 from app.gateway.children.keeper._minder import be_minder
+from app.gateway.children.keeper._removal import remove
 from app.gateway.children.keeper._spawn import adopt_orphans
 from app.gateway.children.keeper._tree import LINUX, children_of, descendants_of, state_of
 
@@ -84,7 +85,7 @@ class Keeper:
             os.close(self._alive_writer)
             for _, handle, _ in self._minders.values():
                 os.close(handle)
-            be_minder(socket(fileno=control), self._alive, argv, environment, directory, streams, limits)
+            be_minder(socket(fileno=control), self._alive, argv, environment, (directory, private), streams, limits)
         handle = os.pidfd_open(pid) if LINUX else -1
         if LINUX:
             self._poll.register(handle, select.POLLIN)
@@ -97,7 +98,7 @@ class Keeper:
                 self._poll.unregister(handle)
                 os.close(handle)
             strays = self._end_strays()
-            remove(private)
+            remove(private)  # in case that its minder could not
             self._tell(wire.REAPED, number, strays)
 
     def _end_strays(self) -> int:
@@ -149,29 +150,6 @@ def _kill(pid: int) -> None:
         os.kill(pid, 9)
     except (ProcessLookupError, PermissionError):
         pass  # it ended meanwhile
-
-
-def remove(directory: str) -> None:
-    """Delete a child's private directory, and what it made unwritable in it as well."""
-    if not directory:
-        return
-    for parent, folders, files in os.walk(directory, topdown=True):
-        for folder in folders:
-            _try(os.chmod, f"{parent}/{folder}", 0o700)
-        for file in files:
-            _try(os.unlink, f"{parent}/{file}")
-    for parent, folders, files in os.walk(directory, topdown=False):
-        for name in (*files, *folders):
-            path = f"{parent}/{name}"
-            _try(os.unlink if os.path.islink(path) else os.rmdir, path)
-    _try(os.rmdir, directory)
-
-
-def _try(change: Any, *arguments: Any) -> None:
-    try:
-        change(*arguments)
-    except OSError:
-        pass  # what cannot be removed is left; nobody is there to be told
 
 
 def main(descriptor: int) -> None:

@@ -12,6 +12,7 @@ import time
 from _socket import socket
 
 from app.gateway.children.keeper import _wire as wire
+from app.gateway.children.keeper._removal import remove
 from app.gateway.children.keeper._spawn import adopt_orphans, become
 from app.gateway.children.keeper._tree import LINUX, children_of, descendants_of, memory_of, state_of
 
@@ -57,6 +58,9 @@ class Minder:
             self._tell(wire.RUNNING, os.getpid(), self._main)
             self._watch()
         self._sweep()
+
+    def leave(self) -> None:
+        """Say that nothing is left."""
         self._tell(wire.GONE, len(self._orphans), self._most_memory)
 
     def _start(
@@ -215,14 +219,18 @@ def be_minder(
     alive: int,
     argv: Sequence[str],
     environment: dict[str, str],
-    directory: str,
+    directories: tuple[str, str],
     streams: Sequence[int],
     limits: dict[str, Any],
 ) -> NoReturn:
-    """All that a forked keeper does before it exits."""
+    """All that a forked keeper does before it exits. The directories: where to start, and what to remove."""
     status = 1
     try:
-        Minder(control, alive, limits).mind(argv, environment, directory, streams)
+        directory, private = directories
+        minder = Minder(control, alive, limits)
+        minder.mind(argv, environment, directory, streams)
+        remove(private)
+        minder.leave()
         status = 0
     finally:
         os._exit(status)
