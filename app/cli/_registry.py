@@ -25,6 +25,9 @@ from app.mesh.registry.service import Registry
 from app.mesh.registry.site import Site, exactly
 from app.mesh.registry.stream import WatchStream
 from app.mesh.store import AgentStore, MeshLimits
+from app.mesh.stores._file import FolderError
+from app.mesh.stores.copy import FileCopy
+from app.mesh.stores.memory import MemoryAgents
 from app.probes import Probes
 from app.security.guard import Guard
 from app.security.origins import OriginPolicy, is_loopback
@@ -61,9 +64,10 @@ def build_registry(settings: Settings, data: Path | None) -> tuple[Application, 
     """Everything that a registry serves. Called on the running event loop."""
     name = settings.registry_id or settings.pod_name or socket.gethostname()
     access = Access(_tokens(settings))
+    store, pending = _kept(settings, data)
     replica = Replica(
-        _store(settings, data),
-        Pending(most=settings.mesh_max_pending),
+        store,
+        pending,
         max_beats=settings.mesh_max_beats,
         retention=settings.mesh_gone_seconds,
     )
@@ -97,10 +101,37 @@ def build_registry(settings: Settings, data: Path | None) -> tuple[Application, 
     return application, lifecycle
 
 
-def _store(settings: Settings, data: Path | None) -> AgentStore:  # noqa: ARG001
-    from app.mesh.stores.memory import MemoryAgents
+def _kept(settings: Settings, data: Path | None) -> tuple[AgentStore, Pending]:
+    """Where agents are kept, and what this replica keeps for itself."""
+    limits = MeshLimits(max_agents=settings.mesh_max_agents)
+    try:
+        if settings.redis_address is not None:
+            return _redis(settings.redis_address, limits), Pending(_copy(data), most=settings.mesh_max_pending)
+        if data is not None:
+            from app.mesh.stores.sqlite import SqliteAgents
 
-    return MemoryAgents(MeshLimits(max_agents=settings.mesh_max_agents))
+            return SqliteAgents(data, limits), Pending()
+    except FolderError as error:
+        raise WiringError(str(error)) from None
+    return MemoryAgents(limits), Pending()
+
+
+def _redis(address: str, limits: MeshLimits) -> AgentStore:
+    try:
+        from app.mesh.stores.redis import RedisAgents
+    except ImportError:
+        raise WiringError("REDIS_URL is set, but the redis package is missing: pip install 'slipway[redis]'") from None
+    try:
+        return RedisAgents(address, limits)
+    except ValueError as error:
+        raise WiringError(f"REDIS_URL=(hidden) is wrong: {error}") from None
+
+
+def _copy(data: Path | None) -> FileCopy | None:
+    if data is None:
+        logger.warning("no --data: after a restart while Redis is away, nothing is known and nobody can register")
+        return None
+    return FileCopy(data)
 
 
 def _endpoints(settings: Settings) -> EndpointPolicy:

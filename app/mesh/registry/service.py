@@ -122,7 +122,7 @@ class Registry:
         except StoreUnavailable:
             try:
                 await self.replica.pending.remove(agent)
-            except CannotBuffer:
+            except (CannotBuffer, StoreUnavailable):
                 raise _busy("the store is away") from None
         self.replica.directory.drop(agent)
 
@@ -165,7 +165,7 @@ class Registry:
             self._raise_for("foreign", record)
         try:
             await self.replica.pending.put(put)
-        except CannotBuffer:
+        except (CannotBuffer, StoreUnavailable):
             raise _busy("the store is away, and no more can be kept until it is back") from None
         self.registrations["buffered"] += 1
         interval = self._seen(record)
