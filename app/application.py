@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Literal
 
 from app.asgi import CALLER, ASGIApp, Message, Receive, Scope, Send, protocol_error, refuse_websocket, respond
 from app.lifecycle import Lifecycle
@@ -14,11 +15,18 @@ from app.telemetry.metrics import Metrics
 
 logger = logging.getLogger("slipway.application")
 
+Find = Callable[[Literal["http", "websocket"], str], ASGIApp | None]
+"""What serves a path that comes and goes while the program runs."""
+
 _DRAINING = "this server is shutting down: connect again"
 
 
+def _nothing_more(_kind: str, _path: str) -> None:
+    return None
+
+
 class Application:
-    """Routes by exact path. `site` answers every other path: the page, the REST routes and the 404s.
+    """Routes by exact path, then as `find` says. `site` answers the rest: the page, the REST routes and the 404s.
 
     No token is asked for at the paths `public` and at those that begin with one of `public_under`.
     """
@@ -31,6 +39,7 @@ class Application:
         public: frozenset[str],
         public_under: tuple[str, ...] = (),
         site: ASGIApp,
+        find: Find = _nothing_more,
         guard: Guard,
         lifecycle: Lifecycle,
         metrics: Metrics,
@@ -42,6 +51,7 @@ class Application:
         self._public = public
         self._public_under = public_under
         self._site = site
+        self._find = find
         self._guard = guard
         self._lifecycle = lifecycle
         self._metrics = metrics
@@ -73,7 +83,8 @@ class Application:
                 return
             send = _for_origin(admitted.origin, send)
         try:
-            await self._http.get(path, self._site)(scope, receive, send)
+            route = self._http.get(path) or self._find("http", path) or self._site
+            await route(scope, receive, send)
         except asyncio.CancelledError:
             if self._lifecycle.draining:
                 await _cut_off(send)
@@ -86,7 +97,8 @@ class Application:
             self._metrics.refused(refusal.reason)
             await refuse_websocket(scope, receive, send, refusal.status, refusal.message)
             return
-        route = self._websocket.get(scope["path"])
+        path = scope["path"]
+        route = self._websocket.get(path) or self._find("websocket", path)
         if route is None:
             await refuse_websocket(scope, receive, send, 404, "there is no WebSocket here: connect to /mcp")
         elif self._lifecycle.draining:

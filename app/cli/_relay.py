@@ -18,9 +18,10 @@ _RETRY = 1.0
 class ChangeRelay:
     """Between the listeners here and, through the store, those of the other replicas."""
 
-    def __init__(self, changes: Changes, store: SessionStore) -> None:
+    def __init__(self, changes: Changes, store: SessionStore, channel: str = _CHANNEL) -> None:
         self._changes = changes
         self._store = store
+        self._channel = channel
         self._following: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -37,7 +38,7 @@ class ChangeRelay:
 
     async def _send(self, data: bytes) -> None:
         try:
-            await self._store.publish(_CHANNEL, data)
+            await self._store.publish(self._channel, data)
         except StoreUnavailable:
             logger.warning("the session store is away: a change is told on this replica only")
             self._changes.receive(data)
@@ -45,7 +46,7 @@ class ChangeRelay:
     async def _follow(self) -> None:
         while True:
             with suppress(StoreUnavailable):
-                async with self._store.follow(_CHANNEL) as arriving:
+                async with self._store.follow(self._channel) as arriving:
                     async for data in arriving:
                         self._changes.receive(data)
             await asyncio.sleep(_RETRY)

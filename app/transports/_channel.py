@@ -75,6 +75,8 @@ class Switchboard:
         self._holders: dict[str, Callable[[], None]] = {}
         self._lingering: dict[str, tuple[asyncio.TimerHandle, Callable[[], None]]] = {}
         self._listening = asyncio.Event()
+        self.when_ended: list[Callable[[str], None]] = []
+        """Told of each session that its client ended, on whichever replica."""
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -189,6 +191,8 @@ class Switchboard:
     def cancel_here(self, session_id: str, request_id: RequestId | None) -> bool:
         """Cancel a call, or with None all of the session, where they run in this process. False when none does."""
         if request_id is None:
+            for listener in self.when_ended:
+                listener(session_id)
             keys = [key for key in self._running if key[0] == session_id]
         else:
             keys = [(session_id, request_id)]

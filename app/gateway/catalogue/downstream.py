@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,7 +73,10 @@ class Client:
 
     async def ask(self, method: str, params: Raw) -> Raw:
         """See `Downstream`."""
-        self.check(method, params)
+        request = self.check(method, params)
+        if request.params.get("mode") == "url" and "elicitationId" not in request.params:
+            # The newer era has no ids for visits, the older one asks for them.
+            params = Raw(msgspec.json.encode({"elicitationId": secrets.token_urlsafe(12), **request.params}))
         return await self.context.call.channel.request(method, params)
 
     def check(self, method: str, params: Raw) -> InputRequest:

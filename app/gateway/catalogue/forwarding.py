@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -15,7 +14,6 @@ from app.gateway.upstream import Downstream, Upstream, UpstreamFailure, Upstream
 from app.protocol.calls import ClientRefused
 from app.protocol.context import CallContext, InputRequest, InputRequired
 from app.protocol.errors import (
-    INTERNAL_ERROR,
     INVALID_PARAMS,
     RESOURCE_NOT_FOUND,
     UNAVAILABLE,
@@ -25,9 +23,6 @@ from app.protocol.errors import (
 from app.protocol.handlers import ToolFailure
 from app.protocol.passing import Members, decode_members
 from app.protocol.revisions import REVISIONS
-
-MOST_ROUNDS = 16
-"""How often a server may ask within one call before it is taken to be confused."""
 
 _encode = msgspec.json.Encoder().encode
 _OF_PROTOCOL = "io.modelcontextprotocol/"
@@ -110,9 +105,9 @@ class Forwarder:
         params = _params(context, member, own)
         try:
             if newer:
-                return await self._ask_newer(method, params, context)
+                return await self._ask_newer(method, params, context, repeatable=repeatable)
             if context.call.revision.stateless:
-                return await self._ask_older(method, params, context)
+                return await self._ask_older(method, params, context, repeatable=repeatable)
             encoded = Raw(_encode(params))
             return await self.upstream.request(
                 method, encoded, downstream=Client(context), timeout=self._seconds, repeatable=repeatable
@@ -120,7 +115,7 @@ class Forwarder:
         except UpstreamFailure as error:
             _fail(error, context)
 
-    async def _ask_older(self, method: str, params: Members, context: CallContext) -> Raw:
+    async def _ask_older(self, method: str, params: Members, context: CallContext, *, repeatable: bool) -> Raw:
         """The server asks in the middle of its call, the client is asked by results."""
         state = _state(context)
         if state.parked:
@@ -132,30 +127,25 @@ class Forwarder:
                 return await self.upstream.request(method, encoded, downstream=downstream, timeout=self._seconds)
 
             return await self._park.begin(context, call)
-        return await self.upstream.request(method, encoded, downstream=Client(context), timeout=self._seconds)
+        return await self.upstream.request(
+            method, encoded, downstream=Client(context), timeout=self._seconds, repeatable=repeatable
+        )
 
-    async def _ask_newer(self, method: str, params: Members, context: CallContext) -> Raw:
-        """The server asks by its results, which a client of the older era is spared."""
-        client = Client(context)
-        by_results = context.call.revision.stateless
-        if by_results:
+    async def _ask_newer(self, method: str, params: Members, context: CallContext, *, repeatable: bool) -> Raw:
+        """The server asks by its results; of clients of the older era, the upstream asks what those want to know."""
+        stateless = context.call.revision.stateless
+        if stateless:
             _continue(params, context.answers, _state(context).theirs)
-        for _ in range(MOST_ROUNDS):
-            result = await self.upstream.request(method, Raw(_encode(params)), downstream=client, timeout=self._seconds)
-            if _ASKS not in bytes(result):
-                return result
+        encoded = Raw(_encode(params))
+        result = await self.upstream.request(
+            method, encoded, downstream=Client(context), timeout=self._seconds, repeatable=repeatable
+        )
+        if stateless and _ASKS in bytes(result):
             asking = _decode_asking(result)
-            if asking.result_type != "input_required":
-                return result
-            if by_results:
+            if asking.result_type == "input_required":
                 context.restore({}, {"theirs": asking.request_state})
                 raise InputRequired(asking.input_requests)
-            context.restore({}, None)
-            answers = await context.ask({key: _for_session(asked) for key, asked in asking.input_requests.items()})
-            _continue(params, answers, asking.request_state)
-        raise ProtocolError(
-            INTERNAL_ERROR, f"The server '{self.server_id}' asked {MOST_ROUNDS} times without answering: see its log."
-        )
+        return result
 
     def _away(self, error: UpstreamUnavailable) -> str:
         return f"The server '{self.server_id}' is not available: {_sentence(str(error))} Try again once it is back."
@@ -202,13 +192,6 @@ def _continue(params: Members, answers: Mapping[str, Any], state: str | None) ->
         params["requestState"] = Raw(_encode(state))
     else:
         params.pop("requestState", None)
-
-
-def _for_session(asked: InputRequest) -> InputRequest:
-    """The same as it is asked in the older era, where a visit to an address has an id."""
-    if asked.method == "elicitation/create" and asked.params.get("mode") == "url":
-        return InputRequest(asked.method, {"elicitationId": secrets.token_urlsafe(12), **asked.params})
-    return asked
 
 
 def _fail(error: UpstreamFailure, context: CallContext) -> NoReturn:

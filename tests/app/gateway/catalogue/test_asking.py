@@ -218,28 +218,34 @@ async def test_a_newer_server_asks_a_newer_client_with_its_own_state_sealed_in_o
     assert (third["resultType"], third["own"]) == ("complete", 1)
 
 
-async def test_a_newer_server_asks_an_older_client_over_its_session(catalogue, scripted, asker, ear):
+async def test_a_visit_that_a_newer_server_wants_gets_an_id_for_an_older_client(catalogue, scripted, asker, ear):
     server = await newer(catalogue, scripted)
-    heard = ear(ROOTS, {"action": "accept"})
-    found = await asker(catalogue.union).result(*CALL, ear=heard, capabilities=ABLE)
-    assert found == {"content": [], "own": 1}
-    assert [method for method, _ in heard.asked] == ["roots/list", "elicitation/create"]
-    assert set(heard.asked[1][1]) == {"mode", "message", "url", "elicitationId"}
-    assert len(server.asked) == 3
+
+    async def ask(_, downstream):  # as upstreams do for clients of the older era
+        assert not downstream.stateless
+        asked = {"mode": "url", "message": "m", "url": "u:1"}
+        await downstream.ask("elicitation/create", Raw(json.dumps(asked).encode()))
+        return {"resultType": "complete", "content": []}
+
+    server.answer("tools/call", ask)
+    heard = ear({"action": "accept"})
+    assert await asker(catalogue.union).result(*CALL, ear=heard, capabilities=ABLE) == {"content": []}
+    assert set(heard.asked[0][1]) == {"mode", "message", "url", "elicitationId"}
 
 
-async def test_an_older_client_that_declines_fails_the_call_in_words(catalogue, scripted, asker, ear):
-    await newer(catalogue, scripted)
-    found = await asker(catalogue.union).result(*CALL, ear=ear(ClientRefused(-1, "not now")), capabilities=ABLE)
+async def test_a_client_that_declines_fails_the_call_in_words(catalogue, scripted, asker, ear):
+    server = await older(catalogue, scripted)
+
+    async def ask(_, downstream):
+        await downstream.ask("roots/list", Raw(b"{}"))
+
+    for method in ("tools/call", "prompts/get"):
+        server.answer(method, ask)
+    desk = asker(catalogue.union)
+    found = await desk.result(*CALL, ear=ear(ClientRefused(-1, "not now")), capabilities=ABLE)
     assert (found["isError"], found["content"][0]["text"]) == (True, "The client declined: not now")
-
-
-async def test_a_server_that_never_stops_asking_is_stopped(catalogue, scripted, asker, ear):
-    server = await newer(catalogue, scripted)
-    asked = {"k": {"method": "roots/list", "params": {}}}
-    server.answer("tools/call", {"resultType": "input_required", "inputRequests": asked})
-    error = await asker(catalogue.union).error(*CALL, ear=ear(*[ROOTS] * 20), capabilities=ABLE)
-    assert error["message"] == "The server 'one' asked 16 times without answering: see its log."
+    error = await desk.error("prompts/get", {"name": "one_p"}, ear=ear(ClientRefused(-1, "not now")), capabilities=ABLE)
+    assert error["message"] == "The client declined: not now"
 
 
 async def test_a_visit_that_an_older_server_wants_is_a_question_to_a_newer_client(catalogue, scripted, asker):
