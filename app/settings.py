@@ -287,6 +287,12 @@ def known_variables() -> dict[str, str]:
     return {variable: field for field in Settings.model_fields for variable in variables_of(field)}
 
 
+def variables_of_others() -> dict[str, str]:
+    """The environment without what is ours: for programs that we start, which our secrets do not concern."""
+    known = known_variables()
+    return {variable: value for variable, value in os.environ.items() if variable not in known}
+
+
 def _lines(path: Path | None) -> tuple[str, ...]:
     if path is None:
         return ()

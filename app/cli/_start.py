@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import FrameType
 from typing import NoReturn
@@ -17,7 +17,9 @@ from typing import NoReturn
 from pydantic import SecretStr
 
 from app._settings_checks import SettingsError
+from app.asgi import ASGIApp
 from app.cli._problems import FAILED, WiringError, complain
+from app.lifecycle import Lifecycle
 from app.settings import Settings
 from app.telemetry.logs import configure_logs
 
@@ -46,6 +48,31 @@ def serve_from_environment() -> int:
     except SettingsError as error:
         return complain(error.problems)
     return serve(settings)
+
+
+def serve_application(
+    settings: Settings, make: Callable[[], tuple[ASGIApp, Lifecycle]], fields: Mapping[str, object]
+) -> int:
+    """Serve, in one process, an application that is no set of tools of our own; `fields` say what it is."""
+    signal.signal(signal.SIGTERM, _leave)
+    configure_logs(level=settings.log_level, form=settings.log_format)
+    try:
+        from app.server import BindError, bind, port_of, run_server
+    except ModuleNotFoundError as error:
+        return complain([f"{error.name} is missing, which listening needs: pip install 'slipway[http]'"])
+    try:
+        listener = bind(settings.host, settings.port)
+    except BindError as error:
+        return complain([str(error)], FAILED)
+    address = f"http://{settings.host}:{port_of(listener)}/mcp"
+    logger.info("serving", extra={"fields": {"address": address, **fields}})
+    try:
+        run_server(make, settings, listener)
+    except WiringError as error:
+        return complain([str(error)])
+    finally:
+        listener.close()
+    return 0
 
 
 def _serve_stdio(settings: Settings) -> int:
