@@ -16,12 +16,13 @@ from typing import Self, cast
 from app.gateway.children.oversized import refusal
 from app.gateway.children.splitter import Splitter
 from app.gateway.children.tail import Tail
-from app.gateway.children.throttle import Notices, Throttle
+from app.gateway.children.throttle import PER_LINE, Notices, Throttle
 
 logger = logging.getLogger("slipway.child")
 
 _HELD = 1 << 20  # bytes of lines that wait to be taken, beyond which the child is not read
 _GARBAGE_PER_SECOND = 4 << 20
+_REPORTED = 50  # lines of garbage in one read
 _SHOWN = 200  # characters of a line that is no message
 _OPENING = (0x7B, 0x5B)  # { and [
 
@@ -124,21 +125,21 @@ class ChildLines(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.touched = self._loop.time()
-        garbage = 0
+        useless: list[bytes] = []
         for line in self._splitter.feed(data):
             if line and line[0] in _OPENING and line.isascii():  # nearly all of them
                 self._lines.append(line)
                 self._held += len(line)
-            else:
-                garbage += self._doubt(line)
-        if garbage:
-            self._slow_down(self._throttle.spend(garbage))
+            elif not self._take_doubtful(line):
+                useless.append(line)
+        if useless:
+            self._skip(useless)
         self._deliver()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's name
         rest = self._splitter.rest()
-        if rest:
-            self._doubt(rest)
+        if rest and not self._take_doubtful(rest):
+            self._skip([rest])
         self._transport = None
         self._at_end = True
         self._deliver()
@@ -153,28 +154,27 @@ class ChildLines(asyncio.Protocol):
         if self._taker is not None and not self._taker.done() and (self._lines or self._at_end):
             self._taker.set_result(None)
 
-    def _doubt(self, line: bytes) -> int:
-        """Take a line that may be no message; returns the bytes of it that were useless."""
+    def _take_doubtful(self, line: bytes) -> bool:
+        """Take a line that looks unusual, where it may be a message all the same."""
         bare = line.strip()
-        if not bare:
-            return len(line) + 1
-        if bare[0] in _OPENING:
-            try:
-                bare.decode()
-            except UnicodeDecodeError as error:
-                self._skip(bare, f"it is not UTF-8 (byte {error.start})")
-                return len(line)
-            self._lines.append(bare)
-            self._held += len(bare)
-            return 0
-        self._skip(bare, "it is no JSON object")
-        return len(line)
+        if not bare or bare[0] not in _OPENING or not _is_text(bare):
+            return False
+        self._lines.append(bare)
+        self._held += len(bare)
+        return True
 
-    def _skip(self, line: bytes, why: str) -> None:
-        shown = line[: 4 * _SHOWN]
-        self._tail.add(shown, log=False)
-        text = self._tail.mask(shown.decode(errors="replace"))[:_SHOWN]
-        self._notices.say(logging.WARNING, "a line on standard output is no message: skipped", why=why, line=text)
+    def _skip(self, lines: list[bytes]) -> None:
+        """Report lines that are no messages: the first of many that come at once, so that this is not what is slow."""
+        for line in lines[:_REPORTED]:
+            bare = line.strip()
+            if bare:
+                shown = bare[: 4 * _SHOWN]
+                self._tail.add(shown, log=False)
+                why = "it is not UTF-8" if bare[0] in _OPENING else "it is no JSON object"
+                text = self._tail.mask(shown.decode(errors="replace"))[:_SHOWN]
+                event = "a line on standard output is no message: skipped"
+                self._notices.say(logging.WARNING, event, why=why, line=text)
+        self._slow_down(self._throttle.spend(sum(map(len, lines)) + len(lines) * PER_LINE))
 
     def _too_long(self, head: bytes, end: bytes, length: int) -> None:
         self._notices.say(
@@ -221,3 +221,11 @@ class ChildLines(asyncio.Protocol):
         if self._sent is not None:
             self._sent.set_result(None)
             self._sent = None
+
+
+def _is_text(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import cast
 
 from app.gateway.children.splitter import Splitter
-from app.gateway.children.throttle import Notices, Throttle
+from app.gateway.children.throttle import PER_LINE, Notices, Throttle
 
 logger = logging.getLogger("slipway.child")
 
@@ -76,9 +76,10 @@ class ErrorStream(asyncio.Protocol):
         self.transport = cast("asyncio.ReadTransport", transport)
 
     def data_received(self, data: bytes) -> None:
-        for line in self._splitter.feed(data):
+        lines = self._splitter.feed(data)
+        for line in lines[-_KEPT:]:  # the others would not be kept for a moment
             self._tail.add(line)
-        pause = self._throttle.spend(len(data))
+        pause = self._throttle.spend(len(data) + len(lines) * PER_LINE)
         if pause and self.transport is not None:
             self.transport.pause_reading()
             self._resume = asyncio.get_running_loop().call_later(pause, self.transport.resume_reading)

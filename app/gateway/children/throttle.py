@@ -8,25 +8,25 @@ from collections.abc import Callable
 
 Clock = Callable[[], float]
 
+PER_LINE = 256
+"""What a line costs us besides its bytes, as so many bytes more."""
+
 
 class Throttle:
-    """Lets so many bytes through a second; beyond them, tells how long to stop reading."""
+    """Lets so much through a second, and a second's worth at once; beyond that, tells how long to stop reading."""
 
     def __init__(self, per_second: int, clock: Clock = time.monotonic) -> None:
         self._per_second = per_second
         self._clock = clock
-        self._began = clock()
-        self._spent = 0
+        self._then = clock()
+        self._level = 0.0
 
     def spend(self, amount: int) -> float:
         """Seconds to wait before more is read; 0 for none."""
-        self._spent += amount
-        if self._spent <= self._per_second:
-            return 0.0
         now = self._clock()
-        due = self._began + self._spent / self._per_second
-        self._began, self._spent = max(now, due), 0
-        return max(0.0, due - now)
+        self._level = max(0.0, self._level - (now - self._then) * self._per_second) + amount
+        self._then = now
+        return max(0.0, self._level / self._per_second - 1.0)
 
 
 class Notices:

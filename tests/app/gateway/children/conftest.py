@@ -1,38 +1,22 @@
 """Children that misbehave, and a look at what they leave behind after every test."""
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
-from hygiene import HOSTILE, Baseline
+from children_commands import hostile
+from hygiene import Baseline
 
 from app.gateway.children.child import Child
 from app.gateway.children.children import Children
-from app.gateway.children.command import Command
 from app.gateway.children.masking import Masker
 from app.gateway.children.tail import Tail
 
-ENVIRONMENT = {"PATH": os.environ["PATH"]}
 Run = Callable[..., Awaitable[Child]]
-
-
-def hostile(manner: str, number: int = 0, **more: object) -> Command:
-    """One of the servers of `hostile.py`; impatient, so that tests are fast."""
-    command = Command(
-        server="hostile",
-        argv=(sys.executable, "-I", "-S", HOSTILE, manner, str(number)),
-        environment=ENVIRONMENT,
-        after_input=0.15,
-        after_term=0.15,
-        look=0.05,
-    )
-    return replace(command, **more)
 
 
 @pytest.fixture

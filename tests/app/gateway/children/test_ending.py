@@ -84,7 +84,7 @@ async def test_a_child_that_kills_its_minder_dies_with_its_daemons(ready, childr
     await child.gone.wait()
     assert set(descendants()) == {children.keeper}
     assert str(child.ended.result()).startswith("lost")
-    assert child.orphans == 1
+    assert child.orphans >= 1
 
 
 async def test_a_child_that_stops_its_minder_is_ended_without_it(ready, children, monkeypatch):
