@@ -76,6 +76,10 @@ def tell_problems(site: FastAPI) -> None:
     async def request(_: Request, error: RequestValidationError) -> JSONResponse:
         return problem(422, "this request is not understood", [_problem(item) for item in error.errors()])
 
+    @site.exception_handler(400)
+    async def unreadable(_: Request, error: Exception) -> JSONResponse:
+        return problem(400, f"the body cannot be read: {getattr(error, 'detail', error)}. Send JSON in UTF-8")
+
     document = site.openapi
 
     def with_problems() -> dict[str, Any]:

@@ -36,7 +36,7 @@ def servers_router(manager: Manager, closing: asyncio.Event) -> APIRouter:
         responses={
             200: {"description": "It was there already", "model": ServerView},
             201: {"description": "It is being started", "model": ServerView},
-            **documented(401, 403, 409, 422, 503),
+            **documented(400, 401, 403, 409, 422, 503),
         },
         status_code=201,
     )
