@@ -51,6 +51,7 @@ class Tree:
         return [refusal for refusal in judged if refusal]
 
 
+_Wanted = tuple[str, str, tuple[str, ...]]
 Look = Callable[[str], Awaitable[Package]]
 Complete = Callable[[str, str], Awaitable[Release]]
 

@@ -14,6 +14,14 @@ import msgspec
 
 NPM = "https://registry.npmjs.org/"
 PYPI = "https://pypi.org/simple"
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\??\}")
+_PASSED = frozenset(
+    {
+        *("PATH", "HOME", "USER", "TMPDIR", "LANG", "LC_ALL", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy"),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"),
+    }
+)
 
 
 class RegistriesError(ValueError):
@@ -51,9 +59,11 @@ class Registries:
     """The value of `Authorization` by the address (`//host/path/`) that it is sent to, with all below it."""
     indexes: list[Source] = field(default_factory=list[Source])
     """Of PyPI, asked in this order; the first that has a package is the one that it is taken from."""
+    named_variables: set[str] = field(default_factory=set[str])
+    """Variables that .npmrc refers to: npm has to see them."""
     own_npm: bool = False
     own_pypi: bool = False
-    """Whether our own file says it, so that the clients have to be told."""
+    """Whether the client does not read it by itself, and has to be told."""
 
     def of_npm(self, name: str) -> Source:
         """The registry of a package, by its scope."""
@@ -68,9 +78,13 @@ class Registries:
                 return {"authorization": self.tokens[prefix]}
         return {}
 
-    def client_environment(self) -> dict[str, str]:
-        """What npm and uv have to be told of our own file. The values hold secrets."""
-        told: dict[str, str] = {}
+    def client_environment(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """What npm and uv are run with: what they are configured by, and nothing else of ours. It holds secrets."""
+        told = {
+            name: value
+            for name, value in environment.items()
+            if name in _PASSED or name in self.named_variables or name.lower().startswith(("npm_config_", "uv_"))
+        }
         if self.own_npm:
             told["npm_config_registry"] = self.npm
             told.update({f"npm_config_{scope}:registry": url for scope, url in self.scopes.items()})
@@ -78,8 +92,8 @@ class Registries:
                 kind, _, secret = value.partition(" ")
                 told[f"npm_config_{prefix}:{'_authToken' if kind == 'Bearer' else '_auth'}"] = secret
         if self.own_pypi:
-            first, *others = (_with_credentials(index) for index in self.indexes)
-            told["UV_DEFAULT_INDEX"] = first
+            *others, default = (_with_credentials(index) for index in self.indexes)
+            told["UV_DEFAULT_INDEX"] = default
             told["UV_INDEX"] = " ".join(others)
         return told
 
@@ -101,6 +115,7 @@ def _read_npm(found: Registries, environment: Mapping[str, str], home: Path) -> 
         for line in _text(file).splitlines():
             key, equals, value = line.partition("=")
             if equals and not key.strip().startswith(("#", ";")):
+                found.named_variables.update(_REFERENCE.findall(value))
                 _npm_value(found, key.strip(), _expanded(value.strip().strip("\"'"), environment))
     for name, value in environment.items():
         if name.lower().startswith("npm_config_") and value:
@@ -122,16 +137,21 @@ def _read_pypi(found: Registries, environment: Mapping[str, str], home: Path) ->
     others = (environment.get("UV_INDEX") or environment.get("UV_EXTRA_INDEX_URL") or "").split()
     others += (environment.get("PIP_EXTRA_INDEX_URL") or "").split()
     configured = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
-    for name, url, is_default in _uv_file(configured / "uv" / "uv.toml"):
+    uv_file = _uv_file(configured / "uv" / "uv.toml")
+    for name, url, is_default in uv_file:
         if is_default and not first:
             first = _named(url, name, environment)
         elif not is_default:
             others.append(_named(url, name, environment))
     if not first:
         match = re.search(r"^\s*index-url\s*=\s*(\S+)", _text(configured / "pip" / "pip.conf"), re.MULTILINE)
-        first = match[1] if match else PYPI
+        first = match[1] if match else None
+    of_uv = any(
+        environment.get(name) for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
+    )
+    found.own_pypi = not of_uv and not uv_file and bool(others or first)
     # uv asks the named indexes before the default one.
-    for text in (*others, first):
+    for text in (*others, first or PYPI):
         name, equals, url = text.partition("=")
         named = equals and re.fullmatch(r"[A-Za-z0-9._-]+", name)
         found.indexes.append(_source(_named(url, name, environment) if named else text))
@@ -241,7 +261,7 @@ def _basic(user: str, password: str) -> str:
 
 
 def _expanded(text: str, environment: Mapping[str, str]) -> str:
-    return re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\??\}", lambda match: environment.get(match[1], ""), text)
+    return _REFERENCE.sub(lambda match: environment.get(match[1], ""), text)
 
 
 def _nerf(url: str) -> str:
