@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
-from app._settings_types import Names, env
+from app._settings_types import Names, OptionalPath, OptionalSecret, OptionalText, env
 
 
 class MeshSettings(BaseSettings):
@@ -48,4 +48,66 @@ class MeshSettings(BaseSettings):
         (),
         validation_alias=env("MCP_MESH_PEERS"),
         description="other registries that are asked too, as name=http://address, separated by commas",
+    )
+    mesh_peer_token: OptionalSecret = Field(
+        None, validation_alias=env("MCP_MESH_PEER_TOKEN"), description="the token that the other registries ask for"
+    )
+
+    # The operator.
+    kubeconfig: OptionalPath = Field(
+        None,
+        validation_alias=env("KUBECONFIG"),
+        description="a readable kubeconfig file; in a pod, its own account is used without one",
+    )
+    operator_namespaces: Names = Field(
+        (),
+        validation_alias=env("MCP_OPERATOR_NAMESPACES"),
+        description="namespaces separated by commas, whose agents this operator makes; none means all",
+    )
+    operator_registry_token: OptionalSecret = Field(
+        None,
+        validation_alias=env("MCP_OPERATOR_REGISTRY_TOKEN"),
+        description="a bearer token of the registry's, which owns the names of the agents",
+    )
+    operator_pull_secret: OptionalText = Field(
+        None,
+        validation_alias=env("MCP_OPERATOR_PULL_SECRET"),
+        description="the Secret by which agents' images are pulled, in each of their namespaces",
+    )
+    operator_prometheus_namespace: str = Field(
+        "monitoring",
+        min_length=1,
+        validation_alias=env("MCP_OPERATOR_PROMETHEUS_NAMESPACE"),
+        description="the namespace whose pods may scrape agents",
+    )
+    operator_resync_seconds: float = Field(
+        600.0,
+        ge=1,
+        le=86_400,
+        validation_alias=env("MCP_OPERATOR_RESYNC_SECONDS"),
+        description="seconds between two times that everything is applied again, 1 to 86400",
+    )
+
+    # An agent.
+    mesh_token: OptionalSecret = Field(
+        None,
+        validation_alias=env("MCP_MESH_TOKEN"),
+        description="the bearer token that the registry asks for, with the scope mesh:register",
+    )
+    agent_name: OptionalText = Field(
+        None,
+        pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$",
+        validation_alias=env("MCP_AGENT_NAME"),
+        description="the agent's name, the same for all its replicas; MCP_SERVICE_NAME without one",
+    )
+    agent_modules: Names = Field(
+        (),
+        validation_alias=env("MCP_AGENT_MODULES"),
+        description="Python modules separated by commas whose @capability functions the agent offers",
+    )
+    agent_service: OptionalText = Field(
+        None,
+        pattern=r"^[-A-Za-z0-9_.{}]*\{agent\}[-A-Za-z0-9_.{}]*$",
+        validation_alias=env("MCP_AGENT_SERVICE"),
+        description="the host name that DNS lists an agent's pods under, with {agent} in it, like {agent}-headless.mesh.svc",
     )

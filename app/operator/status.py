@@ -1,0 +1,199 @@
+"""`status` of an `MCPAgent`: what is, in sentences. Pure: the same observations give the same status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple, cast
+
+import msgspec
+
+from app.operator._labels import selector
+from app.operator.directory import Registered
+from app.operator.model import Agent, Object
+
+AVAILABLE: Final = "Available"
+PROGRESSING: Final = "Progressing"
+REGISTERED: Final = "Registered"
+
+_MOST_LISTED = 1000
+_LONGEST_MESSAGE = 2000
+
+
+class Refused(NamedTuple):
+    """Why an object of the agent could not be made."""
+
+    reason: str
+    message: str
+
+
+class Observed(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator saw of one agent."""
+
+    deployment: Object | None = None
+    """The Deployment's own status; None while there is none."""
+    generation: int = 0
+    """The Deployment's generation, which its status may not have caught up with."""
+    desired: int | None = None
+    """How many pods the Deployment is told to run."""
+    registered: tuple[Registered, ...] | None = None
+    """Its replicas in the registry; None when the registry does not say."""
+    registry_away: str | None = None
+    has_registry: bool = True
+    refused: Refused | None = None
+
+
+class Condition(NamedTuple):
+    kind: str
+    status: str
+    reason: str
+    message: str
+
+
+class _Pods(NamedTuple):
+    """The numbers of a Deployment's status."""
+
+    all: int
+    ready: int
+    updated: int
+    desired: int
+
+
+def status_of(agent: Agent, seen: Observed, before: Mapping[str, Any], *, now: str) -> Object:
+    """The whole status. Times of conditions that have not turned are kept from `before`."""
+    pods = _pods(agent, seen)
+    conditions = [_available(seen, pods), _progressing(agent, seen, pods), _registration(seen, pods)]
+    status: Object = {
+        "observedGeneration": agent.generation,
+        "replicas": pods.all,
+        "readyReplicas": pods.ready,
+        "selector": ",".join(f"{name}={value}" for name, value in selector(agent.name).items()),
+        "conditions": _dated(conditions, _conditions(before), agent.generation, now),
+    }
+    if seen.registered is None:
+        # The registry does not say: what it said last is the best that is known.
+        kept = {name: before[name] for name in ("endpoints", "tools") if name in before}
+        return {**status, **kept}
+    return {
+        **status,
+        "endpoints": sorted({replica.endpoint for replica in seen.registered})[:_MOST_LISTED],
+        "tools": sorted({ability.name for replica in seen.registered for ability in replica.capabilities})[
+            :_MOST_LISTED
+        ],
+    }
+
+
+def refused_status(generation: int, refused: Refused, before: Mapping[str, Any], *, now: str) -> Object:
+    """The status of an agent whose spec cannot be read: what runs stays, and what is wrong is told."""
+    condition = Condition(AVAILABLE, "False", refused.reason, refused.message)
+    others = [given for given in _conditions(before) if given["type"] != AVAILABLE]
+    dated = _dated([condition], _conditions(before), generation, now)
+    return {**before, "observedGeneration": generation, "conditions": [*dated, *others]}
+
+
+def turned(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Condition]:
+    """The conditions whose status or reason is another than before: what people are told as Events."""
+    old = {given["type"]: (given["status"], given["reason"]) for given in _conditions(before)}
+    return [
+        Condition(given["type"], given["status"], given["reason"], given["message"])
+        for given in _conditions(after)
+        if old.get(given["type"]) != (given["status"], given["reason"])
+    ]
+
+
+def _pods(agent: Agent, seen: Observed) -> _Pods:
+    status = seen.deployment or {}
+    desired = agent.spec.replicas if seen.desired is None else seen.desired
+    return _Pods(
+        all=int(status.get("replicas") or 0),
+        ready=int(status.get("readyReplicas") or 0),
+        updated=int(status.get("updatedReplicas") or 0),
+        desired=desired,
+    )
+
+
+def _available(seen: Observed, pods: _Pods) -> Condition:
+    failure = _of_deployment(seen, "ReplicaFailure")
+    if seen.refused is not None:
+        return Condition(AVAILABLE, "False", seen.refused.reason, seen.refused.message[:_LONGEST_MESSAGE])
+    if failure is not None and pods.ready < pods.desired:
+        message = str(failure.get("message") or "no reason was given")
+        reason = "QuotaExceeded" if "exceeded quota" in message else "PodsRefused"
+        told = f"{pods.ready} of {pods.desired} pods are ready; the cluster refuses more: {message}"
+        return Condition(AVAILABLE, "True" if pods.ready else "False", reason, told[:_LONGEST_MESSAGE])
+    if pods.desired == 0:
+        return Condition(AVAILABLE, "False", "ScaledToZero", "No pod runs, because spec.replicas is 0.")
+    if pods.ready == 0:
+        return Condition(AVAILABLE, "False", "NoReadyPods", f"None of {_count(pods.desired, 'pod')} is ready.")
+    return Condition(
+        AVAILABLE, "True", "PodsReady", f"{pods.ready} of {_count(pods.desired, 'pod')} {_is(pods.ready)} ready."
+    )
+
+
+def _progressing(agent: Agent, seen: Observed, pods: _Pods) -> Condition:
+    given = _of_deployment(seen, "Progressing")
+    if given is not None and given.get("reason") == "ProgressDeadlineExceeded":
+        told = f"The rollout stands still: {given.get('message') or 'no pod became ready in time'}"
+        return Condition(PROGRESSING, "False", "Stalled", told[:_LONGEST_MESSAGE])
+    caught_up = seen.deployment is not None and int(seen.deployment.get("observedGeneration") or 0) >= seen.generation
+    if caught_up and pods.updated == pods.desired == pods.all and pods.ready == pods.desired:
+        return Condition(
+            PROGRESSING, "False", "Complete", f"Every pod runs generation {agent.generation} of this agent."
+        )
+    current = f"{pods.updated} of {_count(pods.desired, 'pod')} {_is(pods.updated)} up to date"
+    told = f"{current}, {pods.ready} {_is(pods.ready)} ready."
+    return Condition(PROGRESSING, "True", "RollingOut", told)
+
+
+def _registration(seen: Observed, pods: _Pods) -> Condition:
+    if not seen.has_registry:
+        return Condition(
+            REGISTERED, "Unknown", "NoRegistry", "The operator has no registry: set MCP_MESH_REGISTRY_URL."
+        )
+    if seen.registered is None:
+        told = f"The registry does not answer: {seen.registry_away}." if seen.registry_away else "Not asked yet."
+        return Condition(REGISTERED, "Unknown", "RegistryAway" if seen.registry_away else "NotAsked", told)
+    healthy = sum(replica.state == "healthy" for replica in seen.registered)
+    if healthy == 0 and seen.registered:
+        told = f"{_count(len(seen.registered), 'pod')} registered, but none sends heartbeats."
+        return Condition(REGISTERED, "False", "Degraded", told)
+    if healthy == 0:
+        return Condition(REGISTERED, "False", "NotRegistered", "No pod is in the registry.")
+    if healthy < pods.ready:
+        told = f"{healthy} of {_count(pods.ready, 'ready pod')} {_is(healthy)} in the registry."
+        return Condition(REGISTERED, "True", "PartlyRegistered", told)
+    return Condition(REGISTERED, "True", "Registered", f"{_count(healthy, 'pod')} {_is(healthy)} in the registry.")
+
+
+def _of_deployment(seen: Observed, kind: str) -> Object | None:
+    """A condition of the Deployment's. A failure that is over is none."""
+    for given in _conditions(seen.deployment or {}):
+        if given.get("type") == kind and (kind != "ReplicaFailure" or given.get("status") == "True"):
+            return given
+    return None
+
+
+def _conditions(status: Mapping[str, Any]) -> list[Object]:
+    return cast("list[Object]", status.get("conditions") or [])
+
+
+def _dated(conditions: Iterable[Condition], before: Iterable[Object], generation: int, now: str) -> list[Object]:
+    since = {(given["type"], given["status"]): given["lastTransitionTime"] for given in before}
+    return [
+        {
+            "type": condition.kind,
+            "status": condition.status,
+            "reason": condition.reason,
+            "message": condition.message,
+            "lastTransitionTime": since.get((condition.kind, condition.status), now),
+            "observedGeneration": generation,
+        }
+        for condition in conditions
+    ]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"
