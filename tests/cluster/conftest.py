@@ -49,6 +49,18 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if EVERYWHERE in collection_path.parents else True
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A stack whose life a run shows with pods, it does not show without them too: a minute each, for nothing."""
+    if not IMAGES.exists():
+        return
+    stacks = {item: item.callspec.params for item in items if "stack_lives" in item.name and hasattr(item, "callspec")}
+    with_pods = {given["life"] for given in stacks.values() if "life" in given}
+    twice = [item for item, given in stacks.items() if given.get("stack_name") in with_pods]
+    if twice:
+        config.hook.pytest_deselected(items=twice)
+        items[:] = [item for item in items if item not in twice]
+
+
 @pytest.fixture(scope="session")
 def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Whose cluster the tests use: the test node's, or with everything in one file an existing one's."""

@@ -8,7 +8,7 @@ import pytest
 from engine.lifecycle import fine, wait_for
 from engine.plugins.kube.client import ApiError
 from harness.places import NAME
-from usage.clients import PLACE, Load, markers, old_session, patiently
+from usage.clients import Load, mark, markers, old_session, patiently
 from usage.pods import Pods
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("stack", "outside")]
@@ -73,7 +73,7 @@ async def test_no_session_is_lost_when_redis_fails_over(redis, kubectl):
 
     wait_for(lambda: len(redis.ready()) == 3, "three of Redis", redis.names, seconds=180)
     async with old_session(URL) as client:
-        await client.call_tool("add_marker", PLACE)
+        await mark(client)
         master = next(name for name in redis.ready() if role(name) == "master")
 
         def another_leads() -> bool:
@@ -92,7 +92,7 @@ async def test_no_session_is_lost_when_redis_fails_over(redis, kubectl):
             kubectl("uncordon", NAME)
 
         assert await patiently(lambda: markers(client)) == 1
-        await patiently(lambda: client.call_tool("add_marker", PLACE))
+        await patiently(lambda: mark(client))
         assert await patiently(lambda: markers(client)) == 2
     await asyncio.to_thread(wait_for, lambda: len(redis.ready()) == 3, "three of Redis", redis.names, seconds=180)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from engine.lifecycle import wait_for
 from engine.plugins.kube.client import ApiError
-from usage.clients import PLACE, content, markers, old_session, patiently
+from usage.clients import content, mark, markers, old_session, patiently
 from usage.pods import Pods
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("stack", "outside")]
@@ -83,15 +83,15 @@ async def test_what_redis_held_is_back_after_the_documented_restore(cluster, kub
 
     wait_for(lambda: len(redis.ready()) == 3, "three of Redis", redis.names, seconds=180)
     async with old_session(URL) as client:
-        await client.call_tool("add_marker", PLACE)
+        await mark(client)
         await asyncio.to_thread(copy)
         # What comes after the copy is what a restore loses.
-        await client.call_tool("add_marker", PLACE)
+        await mark(client)
         assert await markers(client) == 2
         await asyncio.to_thread(lose_everything)
         await asyncio.to_thread(restore)
         assert await patiently(lambda: markers(client), seconds=120) == 1
-        await patiently(lambda: client.call_tool("add_marker", PLACE))
+        await patiently(lambda: mark(client))
         assert await patiently(lambda: markers(client)) == 2
 
 

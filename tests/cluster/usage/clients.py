@@ -13,7 +13,13 @@ import httpx
 from app.client import Client, ClientError, RemoteError, revision_named
 
 PLACE = {"latitude": 52.5, "longitude": 13.4}
-TROUBLE = (ClientError, RemoteError, httpx.HTTPError, OSError)
+
+
+class ToolFailed(Exception):
+    """A tool's own word that it could not do it."""
+
+
+TROUBLE = (ClientError, RemoteError, ToolFailed, httpx.HTTPError, OSError)
 _OLD = revision_named("old")
 Answer = TypeVar("Answer")
 
@@ -27,8 +33,14 @@ async def old_session(url: str, timeout: float = 20) -> AsyncIterator[Client]:
 
 def content(result: dict[str, Any]) -> dict[str, Any]:
     """What a tool answered, as data."""
-    assert not result.get("isError"), result
+    if result.get("isError"):
+        raise ToolFailed(result["content"][0]["text"])
     return result["structuredContent"] if "structuredContent" in result else json.loads(result["content"][0]["text"])
+
+
+async def mark(client: Client) -> None:
+    """Put a marker on a session's map."""
+    content(await client.call_tool("add_marker", PLACE))
 
 
 async def markers(client: Client) -> int:
@@ -71,7 +83,7 @@ class Load:
 
     async def _call(self) -> None:
         async with old_session(self._url) as client:
-            await client.call_tool("add_marker", PLACE)
+            await mark(client)
             while not self._over.is_set():
                 try:
                     if await markers(client) != 1:

@@ -34,6 +34,8 @@ class Stages:
         found = dict(self._seconds)
         for more in self._more:
             found |= {f"  of these {name}": seconds for name, seconds in more.items()}
+        if not found:
+            return
         if file := os.environ.get(FILE):
             Path(file).write_text(json.dumps(found), encoding="utf-8")
         else:
