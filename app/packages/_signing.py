@@ -1,0 +1,90 @@
+"""Signatures as registries make them: over plain text by a published key, and over in-toto statements (DSSE)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+from cryptography.x509.oid import ObjectIdentifier
+
+# What reading hostile keys, certificates and times may raise.
+BROKEN = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    OSError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+# What Sigstore's authority writes into a certificate: who asked for it (in DER, and before that as plain bytes).
+_ISSUER = ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
+_OLD_ISSUER = ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
+
+
+def unpadded(text: str) -> bytes:
+    """Base64 of a registry. Raises `ValueError`."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise ValueError("it has base64 that is none") from None
+
+
+def public_key(der: bytes) -> ec.EllipticCurvePublicKey:
+    """A key of the curve P-256, the only kind that npm publishes. Raises `ValueError`."""
+    key = load_der_public_key(der)
+    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
+        raise ValueError("it is no key of the curve P-256")
+    return key
+
+
+def signed_by(key: ec.EllipticCurvePublicKey, signature: bytes, message: bytes) -> bool:
+    """Whether a key made a signature (ECDSA with SHA-256)."""
+    try:
+        key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def pae(kind: str, payload: bytes) -> bytes:
+    """What a DSSE envelope's signature is over."""
+    return b"DSSEv1 %d %s %d %s" % (len(kind.encode()), kind.encode(), len(payload), payload)
+
+
+class Certificate:
+    """A signer's short-lived certificate, as far as it is looked at: its key, its time, and who it names."""
+
+    def __init__(self, der: bytes) -> None:
+        self._loaded = x509.load_der_x509_certificate(der)
+        key = self._loaded.public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey):
+            raise TypeError("its certificate has no elliptic-curve key")
+        self.key = key
+
+    def covers(self, moment: datetime) -> bool:
+        """Whether it was valid then."""
+        return self._loaded.not_valid_before_utc <= moment <= self._loaded.not_valid_after_utc
+
+    def names(self) -> list[str]:
+        """Who it was made out to: for a workflow, its address."""
+        try:
+            names = self._loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except x509.ExtensionNotFound:
+            return []
+        return [*names.get_values_for_type(x509.UniformResourceIdentifier), *names.get_values_for_type(x509.RFC822Name)]
+
+    def issuer(self) -> str:
+        """Who vouched for that name, as `https://token.actions.githubusercontent.com`."""
+        for extension in self._loaded.extensions:
+            if extension.oid in (_ISSUER, _OLD_ISSUER) and isinstance(extension.value, x509.UnrecognizedExtension):
+                raw = extension.value.value
+                # The newer of the two is a UTF8String of DER: a tag and a length come first.
+                return (raw[2:] if raw[:1] == b"\x0c" else raw).decode("utf-8", "replace")
+        return ""
