@@ -161,7 +161,7 @@ def server_name(command: tuple[str, ...]) -> str:
     """A DNS label for what a command starts: of `npx -y @scope/server-time@1`, `server-time`."""
     words = [word for word in command if not word.startswith("-")]
     chosen = words[1] if len(words) > 1 and PurePath(words[0]).name in _RUNNERS else words[0] if words else "server"
-    parts = PurePath(re.sub(r"(?<=.)@[^/]*$", "", chosen.strip())).with_suffix("").parts
+    parts = PurePath(re.sub(r"(?<=.)[@=<>~!][^/]*$", "", chosen.strip())).with_suffix("").parts
     telling = [part for part in parts if part not in _COMMON] or ["server"]
     label = re.sub(r"[^a-z0-9]+", "-", telling[-1].lower()).strip("-")
     return label[:40].strip("-") or "server"

@@ -6,7 +6,7 @@ from importlib import import_module
 
 import typer
 
-_COMMANDS = ("serve", "run", "bridge", "call", "load", "registry", "review", "version")
+_COMMANDS = ("serve", "run", "bridge", "gateway", "call", "load", "operator", "registry", "agent", "review", "version")
 
 app = typer.Typer(
     name="slipway",

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
 from app.application import Application
-from app.asgi import ASGIApp, LazyApp
+from app.asgi import ASGIApp, LazyApp, Receive, Scope, Send
 from app.cli._views import Before, Ground, Views
 from app.cli._wiring import build_guard, build_spans, build_store
 from app.gateway.catalogue.catalogue import Catalogue
@@ -26,6 +27,9 @@ from app.telemetry.metrics import Metrics
 from app.telemetry.observed import ObservedDispatcher
 from app.transports._channel import Switchboard
 from app.version import VERSION
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 Step = Callable[[], Awaitable[None]]
 
@@ -123,10 +127,10 @@ class Hosting:
     def _site(self, *, wants_token: bool) -> ASGIApp:
         if self.make_site is not None:
             return self.make_site(self, wants_token)
-        return site_of(self, (), wants_token=wants_token)
+        return as_app(site_of(self, (), wants_token=wants_token))
 
 
-def site_of(hosting: Hosting, shown: Sequence[str], *, wants_token: bool) -> ASGIApp:
+def site_of(hosting: Hosting, shown: Sequence[str], *, wants_token: bool) -> FastAPI:
     """The page, and the small REST part beside the protocol."""
     from app.web.site import About, build_site
 
@@ -138,7 +142,16 @@ def site_of(hosting: Hosting, shown: Sequence[str], *, wants_token: bool) -> ASG
         wants_token=wants_token,
         activity=hosting.activity,
     )
-    return build_site(hosting.root, about)  # type: ignore[return-value]
+    return build_site(hosting.root, about)
+
+
+def as_app(site: FastAPI) -> ASGIApp:
+    """The site, as the application calls it."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        await site(scope, receive, send)
+
+    return serve
 
 
 class _Readiness(Readiness):

@@ -20,7 +20,7 @@ from app.transports.messages import BareMessages
 from app.transports.sse import SseTransport
 from app.transports.websocket import WebSocketTransport
 
-_PATH = re.compile(r"(/(servers|virtual)/([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?))(/mcp|/sse|/messages)")
+_PATH = re.compile(r"(/(servers|virtual)/([^/]{1,63}))(/mcp|/sse|/messages)")
 
 Before = Callable[[], Awaitable[None]]
 
@@ -95,7 +95,7 @@ class Views:
         found = _PATH.fullmatch(path)
         if found is None:
             return None
-        prefix, group, name, rest = found[1], found[2], found[3], found[5]
+        prefix, group, name, rest = found[1], found[2], found[3], found[4]
         view = self._catalogue.server(name) if group == "servers" else self._catalogue.virtual(name)
         hosted = self._hosted.get(prefix)
         if hosted is not None and hosted.view is not view:

@@ -4,7 +4,7 @@ from app.cli._commands import app as commands
 from app.settings import Settings
 
 # Roles whose programs are still to come. The platform fixes their commands; nothing of the program answers to them.
-TO_COME = {"gateway", "agent"}
+TO_COME = {"agent"}
 # Read by libraries, not by our settings.
 OF_LIBRARIES = {"OTEL_EXPORTER_OTLP_ENDPOINT"}
 
