@@ -18,7 +18,10 @@ from app.mesh.endpoints import EndpointPolicy
 from app.mesh.registry.access import Access
 from app.mesh.registry.api import Api
 from app.mesh.registry.discovery import Discovery
+from app.mesh.registry.federation import Federation
 from app.mesh.registry.metrics import RegistryMetrics
+from app.mesh.registry.official import OfficialApi
+from app.mesh.registry.page import Page, Shown
 from app.mesh.registry.pending import Pending
 from app.mesh.registry.replica import Replica
 from app.mesh.registry.service import Registry
@@ -72,7 +75,10 @@ def build_registry(settings: Settings, data: Path | None) -> tuple[Application, 
         retention=settings.mesh_gone_seconds,
     )
     registry = Registry(replica, _endpoints(settings))
-    api = Api(registry, access, Discovery(replica.directory), name=name)
+    discovery = Discovery(replica.directory)
+    api = Api(registry, access, discovery, name=name)
+    federation = _federation(settings, replica, discovery, access)
+    official = OfficialApi(replica.directory, access)
     metrics = Metrics(version=VERSION)
     metrics.include(RegistryMetrics(registry))
     lifecycle = Lifecycle()
@@ -84,19 +90,27 @@ def build_registry(settings: Settings, data: Path | None) -> tuple[Application, 
         metrics=metrics,
     ).routes()
     lifecycle.before_exit(replica.hub.end)
+    page = Page(Shown(settings.service_name, name, VERSION, _where(settings, data)), replica, access)
+    exact = {
+        "/": page.frame,
+        "/overview": page.overview,
+        "/watch": WatchStream(replica.hub, access),
+        "/federation": federation,
+    }
+    under = {"/agents/": api.one, "/page/": page.asset, "/v0/servers": official, "/v0.1/servers": official}
     application = Application(
-        http={**api.routes(), **exactly({"/watch": WatchStream(replica.hub, access)}, api), **probes},
+        http={**api.routes(), **exactly(exact, api), **probes},
         websocket={},
         public=frozenset(),
         public_under=("/",),  # registrations bring tokens of their own: each endpoint looks at them itself
-        site=Site(api, {"/agents/": api.one}),
+        site=Site(api, under),
         guard=Guard(
             OriginPolicy(bound_to=settings.host, hosts=settings.allowed_hosts, origins=settings.allowed_origins)
         ),
         lifecycle=lifecycle,
         metrics=metrics,
         on_start=(replica.start,),
-        on_stop=(replica.close,),
+        on_stop=(replica.close, federation.close),
     )
     return application, lifecycle
 
@@ -141,6 +155,14 @@ def _endpoints(settings: Settings) -> EndpointPolicy:
         raise WiringError(f"MCP_MESH_ALLOWED_ENDPOINTS is wrong: {error}: write networks like 10.0.0.0/8") from None
 
 
+def _federation(settings: Settings, replica: Replica, discovery: Discovery, access: Access) -> Federation:
+    token = settings.mesh_peer_token.get_secret_value() if settings.mesh_peer_token else None
+    try:
+        return Federation(settings.mesh_peers, replica, discovery, access, token=token)
+    except ValueError as error:
+        raise WiringError(f"MCP_MESH_PEERS is wrong: {error}") from None
+
+
 def _tokens(settings: Settings) -> BearerTokens:
     try:
         return BearerTokens(settings.bearer_tokens)
@@ -148,13 +170,19 @@ def _tokens(settings: Settings) -> BearerTokens:
         raise WiringError(f"MCP_AUTH_TOKENS=(hidden) is wrong: {error}") from None
 
 
+def _where(settings: Settings, data: Path | None) -> str:
+    """Where agents are kept, for people."""
+    if settings.redis_address:
+        return "redis"
+    return f"sqlite in {data}" if data else "memory (embedded: nothing outlives it)"
+
+
 def _say(settings: Settings, data: Path | None, port: int) -> None:
     """What runs, where, and what it keeps where."""
-    embedded = f"sqlite in {data}" if data else "memory (embedded: nothing outlives it)"
     fields = {
         "address": f"http://{settings.host}:{port}/",
         "registry": settings.registry_id or settings.pod_name or socket.gethostname(),
-        "agents": "redis" if settings.redis_address else embedded,
+        "agents": _where(settings, data),
         "tokens": "required" if settings.bearer_tokens else "not required",
     }
     logger.info("serving", extra={"fields": fields})

@@ -16,7 +16,7 @@ _STREAK = 2  # heartbeats on time after which an agent counts as healthy again
 class Entry:
     """One agent. Times are of this process's own clock, which nothing sets back."""
 
-    __slots__ = ("heard", "load", "pace", "record", "state", "streak")
+    __slots__ = ("heard", "load", "pace", "record", "state", "streak", "turned")
 
     def __init__(self, record: Record, state: State, heard: float) -> None:
         self.record = record
@@ -26,6 +26,8 @@ class Entry:
         """Seconds in which it was last asked to be heard again."""
         self.load: float | None = None
         self.streak = 0
+        self.turned: float | None = None
+        """When its state changed last, by the calendar: only to be shown."""
 
 
 class Offer:
@@ -184,6 +186,7 @@ class Directory:
         self.counts[state] += 1
         entry.state = state
         entry.streak = 0
+        entry.turned = time.time()
         self.version += 1
         self._place(entry)
 

@@ -76,7 +76,7 @@ class Discovery:
         wanted = parse_range(query.version)
         # Who asks one replica again learns by the tag whether anything but loads is different.
         etag = f'"{self._run}-{version}{"s" if stale else ""}"'
-        total, agents = (0, []) if shelf is None else _search(shelf, wanted, query)
+        total, agents = (0, list[Found]()) if shelf is None else _search(shelf, wanted, query)
         body = self._encoder.encode(Answer(agents, etag, total, stale))
         made = Encoded(etag, body, version, now + _FRESH)
         if not stale and shelf is not None:
@@ -84,6 +84,11 @@ class Discovery:
                 self._kept.clear()
             self._kept[query] = made
         return made
+
+    def search(self, query: Query) -> list[Found]:
+        """The same, not encoded."""
+        shelf = self._directory.shelf(query.capability)
+        return [] if shelf is None else _search(shelf, parse_range(query.version), query)[1]
 
 
 def _search(shelf: Shelf, wanted: Range, query: Query) -> tuple[int, list[Found]]:

@@ -12,6 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.mesh.registry.page import Shown
+from app.mesh.registry.page import render as render_registry
 from app.protocol.content import ToolDefinition
 from app.toolsets import ToolsetRegistry
 from app.web.api import About
@@ -62,7 +64,7 @@ def test_what_files_and_pages_name_is_there() -> None:
         if asset.path.endswith(".js")
         for name in re.findall(r'"\./([^"]+)"', asset.body.decode())
     }
-    for html in (front(), render_map("t", "default")):
+    for html in (front(), render_map("t", "default"), render_registry(Shown("t", "registry-0", "1", "redis"))):
         named |= set(re.findall(r'"(?:\.\./)?page/([^"]+)"', html))
     assert named <= paths
     # Everything but the entry points is reached from another file.
