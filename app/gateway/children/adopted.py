@@ -15,18 +15,26 @@ from app.gateway.children.keeper import _wire as wire
 from app.gateway.children.keeper._tree import children_of, descendants_of, session_of, state_of
 
 
-def end_adopted(mark: str, sessions: set[int]) -> int:
-    """Kill what is below us and carries the mark, or is in a session of our children. Returns how many are left."""
-    carrier = f"{wire.MARK}={mark}".encode()
-    roots = [pid for pid in children_of(os.getpid()) if session_of(pid) in sessions or _carries(pid, carrier)]
-    left = 0
-    for root in roots:
-        for pid in (root, *descendants_of(root)):
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        if not reap(root):
-            left += 1
-    return left
+class Adopted:
+    """What a keeper that was killed, and minders killed with it, left behind."""
+
+    def __init__(self, mark: str, sessions: set[int]) -> None:
+        self._carrier = f"{wire.MARK}={mark}".encode()
+        self._sessions = sessions
+        self._killed: set[int] = set()
+
+    def end(self) -> int:
+        """Kill what is below us and carries the mark, or is in a session of our children. Returns how many are left."""
+        roots = [pid for pid in children_of(os.getpid()) if self._ours(pid)]
+        for root in roots:
+            for pid in (root, *descendants_of(root)):  # these come to us when their parents are gone
+                self._killed.add(pid)
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+        return sum(not reap(root) for root in roots)
+
+    def _ours(self, pid: int) -> bool:
+        return pid in self._killed or session_of(pid) in self._sessions or _carries(pid, self._carrier)
 
 
 def reap(pid: int) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import secrets
 import socket
 import tempfile
 from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from app.gateway.children.adopted import Zombies, end_adopted, reap
+from app.gateway.children.adopted import Adopted, Zombies, reap
 from app.gateway.children.child import Child, pipe
 from app.gateway.children.command import Command, TooManyChildren
 from app.gateway.children.keeper import _wire as wire
@@ -28,6 +28,7 @@ logger = logging.getLogger("slipway.child")
 _STDIN, _STDOUT, _STDERR = 64 << 10, 256 << 10, 64 << 10
 # Beyond 64 MiB of pipes a user's new ones get two pages each, so they are not as large as they could be.
 _START_WITHIN = 20.0
+_MINDERS_WITHIN = 10.0  # seconds that minders have to end their children when the keeper is gone
 _ZOMBIES_EVERY = 30.0
 
 
@@ -38,7 +39,6 @@ class Children:
         self._most = most
         self._folder = folder
         self._metrics = metrics or ChildMetrics()
-        self._mark = secrets.token_hex(8)
         self._link: KeeperLink | None = None
         self._alive: dict[int, Child] = {}
         self._number = 0
@@ -108,7 +108,7 @@ class Children:
         given = [child_stdin, child_stdout, child_stderr, theirs.fileno()]
         try:
             await child.connect(stdin, os.fdopen(stdout, "rb", 0), os.fdopen(stderr, "rb", 0))
-            await link.send(self._message(child), given)
+            await link.send(self._message(child, link.mark), given)
         except (KeeperGone, OSError) as error:
             remove(private)
             self._forget(child)
@@ -119,9 +119,9 @@ class Children:
                 os.close(descriptor)
         return child
 
-    def _message(self, child: Child) -> bytes:
+    def _message(self, child: Child, mark: str) -> bytes:
         command, private = child.command, child.private
-        environment = {"HOME": private, "TMPDIR": private, **command.environment, wire.MARK: self._mark}
+        environment = {"HOME": private, "TMPDIR": private, **command.environment, wire.MARK: mark}
         limits = {"files": command.open_files, "memory": command.memory, "look": command.look}
         directory = command.directory or private
         return wire.pack(wire.START, child.number, command.argv, environment, directory, private, limits)
@@ -130,7 +130,7 @@ class Children:
         if self._link is None or not self._link.alive:
             adopt_orphans()
             try:
-                link = self._link = KeeperLink(self._mark, reaped=self._reaped)
+                link = self._link = KeeperLink(reaped=self._reaped)
             except OSError as error:
                 raise LaunchError(f"the keeper of child processes cannot be started: {error}") from error
             link.when_gone(self._keeper_gone)
@@ -155,18 +155,26 @@ class Children:
         if not self._closed or self._alive:
             logger.error("the keeper of child processes is gone: its children end, the next one gets a new keeper")
         self._do(link.close())
-        for child in list(self._alive.values()):
-            self._do(self._end_without_keeper(child))
+        if self._alive:
+            self._do(self._end_without_keeper(link, list(self._alive.values())))
 
-    async def _end_without_keeper(self, child: Child) -> None:
-        await child.unwatched.wait()
+    async def _end_without_keeper(self, link: KeeperLink, children: list[Child]) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_MINDERS_WITHIN):
+                await asyncio.gather(*(child.unwatched.wait() for child in children))
+        adopted = Adopted(link.mark, {child.pid for child in children if child.pid})
+        minders = {child.minder for child in children if child.minder}
         pause = 0.002
-        sessions = {child.pid} if child.pid else set[int]()
-        while (child.minder and not reap(child.minder)) or end_adopted(self._mark, sessions):
+        while True:
+            left = adopted.end()
+            minders = {minder for minder in minders if not reap(minder)}
+            if not left and not minders:
+                break
             await asyncio.sleep(pause)
             pause = min(pause * 2, 0.5)
-        await asyncio.to_thread(remove, child.private)  # in case that its minder could not
-        await self._let_go(child, 0)
+        for child in children:
+            await asyncio.to_thread(remove, child.private)  # in case that its minder could not
+            await self._let_go(child, 0)
 
     def _look_for_zombies(self) -> None:
         self._zombies.look()

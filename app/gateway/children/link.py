@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -31,7 +32,9 @@ class KeeperGone(Exception):
 class KeeperLink:
     """A keeper that was started, and the socket to it."""
 
-    def __init__(self, mark: str, *, reaped: Callable[[int, int], None]) -> None:
+    def __init__(self, *, reaped: Callable[[int, int], None]) -> None:
+        self.mark = secrets.token_hex(8)
+        """By which its processes are known when it is gone."""
         self._reaped = reaped
         self._when_gone: Callable[[KeeperLink], None] | None = None
         self._loop = asyncio.get_running_loop()
@@ -48,7 +51,7 @@ class KeeperLink:
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
                 cwd="/",
-                env={wire.MARK: mark, "PATH": os.defpath},
+                env={wire.MARK: self.mark, "PATH": os.defpath},
             )
         except OSError:
             self._socket.close()

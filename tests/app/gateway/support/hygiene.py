@@ -16,9 +16,12 @@ def descendants(pid: int | None = None) -> dict[int, str]:
     found: dict[int, str] = {}
     for process in psutil.Process(pid).children(recursive=True):
         try:
-            found[process.pid] = f"{process.status()} {' '.join(process.cmdline())[:120]}"
-        except psutil.NoSuchProcess:
+            found[process.pid] = process.status()
+            found[process.pid] += f" {' '.join(process.cmdline())[:120]}"
+        except psutil.ZombieProcess:
             continue
+        except psutil.NoSuchProcess:
+            found.pop(process.pid, None)
     return found
 
 
