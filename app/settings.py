@@ -11,6 +11,7 @@ from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app._settings_checks import SettingsError, misspelt, refused, unreadable
+from app._settings_gateway import GatewaySettings
 from app._settings_mesh import MeshSettings
 from app._settings_tools import ToolSettings
 from app._settings_types import (
@@ -30,7 +31,7 @@ from app._settings_types import (
 )
 
 
-class Settings(ToolSettings, MeshSettings):
+class Settings(ToolSettings, MeshSettings, GatewaySettings):
     """What the environment says. A field's alias names its variable, its description says what is right."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)

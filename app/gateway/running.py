@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +17,8 @@ from app.gateway.manager.metrics import ManagerMetrics
 from app.gateway.manager.parts import ManagerLimits, Place
 from app.gateway.manager.reconciler import Reconciler
 from app.gateway.manager.store import MemoryStore, Store
-from app.gateway.resolving import Resolver
+from app.gateway.resolving import ResolveOptions, Resolver
+from app.gateway.spec import Limits
 from app.gateway.upstream import Upstream
 from app.gateway.upstreams import UpstreamOptions, open_upstream
 from app.lifecycle import Check
@@ -38,7 +39,11 @@ class GatewayOptions:
 
 
 class Gateway:
-    """Use as an async context manager, on a running event loop. It closes the launcher that it is given."""
+    """Use as an async context manager, on a running event loop. It closes the launcher that it is given.
+
+    `rules` makes of a configuration file what the resolver goes by; without it, what the file says of security and
+    resources wins over the resolver's options.
+    """
 
     def __init__(
         self,
@@ -49,6 +54,7 @@ class Gateway:
         config: Path | None = None,
         store: Store | None = None,
         metrics: CollectorRegistry | None = None,
+        rules: Callable[[Declaration], ResolveOptions] | None = None,
     ) -> None:
         options = options or GatewayOptions()
         self.options = options
@@ -56,7 +62,8 @@ class Gateway:
         self.resolver = resolver
         self.store = store or MemoryStore()
         self.catalogue = Catalogue(call_seconds=options.call_seconds)
-        self._base = resolver.options
+        base = resolver.options
+        self._rules = rules or (lambda declaration: declared_rules(base, declaration))
         self.manager = Manager(
             launcher,
             resolver,
@@ -65,7 +72,7 @@ class Gateway:
             store=self.store,
             limits=options.limits,
             place=options.place,
-            policy=Declaration().policy(self._base),
+            policy=Declaration().policy(base),
             metrics=ManagerMetrics(metrics),
             headers=dict(options.replica_headers),
         )
@@ -110,16 +117,30 @@ class Gateway:
         return open_upstream(server_id, endpoint, self.options.upstream)
 
     async def _apply(self, declaration: Declaration) -> None:
-        """The file's rules and virtual servers; where it says nothing, the environment's hold."""
-        base, said = self._base, declaration.security
-        self.resolver.options = replace(
-            base,
-            allow_npx=base.allow_npx if said.allow_npx is None else said.allow_npx,
-            allow_uv=base.allow_uv if said.allow_uv is None else said.allow_uv,
-            allow_custom_images=(
-                base.allow_custom_images if said.allow_custom_images is None else said.allow_custom_images
-            ),
-            internet=base.internet if said.internet_access is None else said.internet_access,
-        )
+        """The file's rules, and its virtual servers."""
+        self.resolver.options = self._rules(declaration)
         self.catalogue.declare(declaration.virtual)
-        await self.manager.obey(declaration.policy(self._base))
+        await self.manager.obey(declaration.policy(self.resolver.options))
+
+
+def declared_rules(base: ResolveOptions, declaration: Declaration) -> ResolveOptions:
+    """What may be started and with what limits: what the file says, and where it says nothing, what `base` does."""
+    said, resources = declaration.security, declaration.pods.resources
+    limits, requests = resources.get("limits", {}), resources.get("requests", {})
+    return replace(
+        base,
+        allow_npx=_either(said.allow_npx, base.allow_npx),
+        allow_uv=_either(said.allow_uv, base.allow_uv),
+        allow_custom_images=_either(said.allow_custom_images, base.allow_custom_images),
+        internet=_either(said.internet_access, base.internet),
+        limits=Limits(
+            cpu=limits.get("cpu", base.limits.cpu),
+            memory=limits.get("memory", base.limits.memory),
+            cpu_request=requests.get("cpu", base.limits.cpu_request),
+            memory_request=requests.get("memory", base.limits.memory_request),
+        ),
+    )
+
+
+def _either(said: bool | None, otherwise: bool) -> bool:
+    return otherwise if said is None else said
