@@ -42,7 +42,7 @@ def _link(
         async def start(take: Take, ended: Lost) -> Channel:
             return await connect_stdio(endpoint, take, ended)
 
-        return StreamLink(label, start, options, tell, lost)
+        return StreamLink(label, start, options, tell, lost, era=options.era)
     match endpoint.transport:
         case "http":
             from app.gateway.upstreams.http_link import HttpLink
@@ -61,6 +61,6 @@ def _link(
             async def connect(take: Take, ended: Lost) -> Channel:
                 return await connect_websocket(endpoint, options, take, ended)
 
-            return StreamLink(label, connect, options, tell, lost)
+            return StreamLink(label, connect, options, tell, lost, era=options.era)
         case "stdio":
             raise ValueError(f"Server {label!r} has a URL and the transport 'stdio': use http, sse or websocket.")

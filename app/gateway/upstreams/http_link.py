@@ -67,7 +67,7 @@ class HttpLink:
         self._session: bytes | None = None
         self._lines = b""
         """The headers of the era: those of every request."""
-        self._era: Era | None = None
+        self._era: Era | None = options.era
         self._listener: asyncio.Task[None] | None = None
         self._told: set[asyncio.Task[None]] = set()
 
@@ -125,7 +125,7 @@ class HttpLink:
             async with asyncio.timeout(self._options.probe_timeout):
                 return await discover(self._ask)
         except (NotSpoken, UpstreamFailure, TimeoutError, Cut):
-            self._era = None
+            self._era = self._options.era
             return None
 
     async def _ask(self, revision: Revision, method: str, params: bytes) -> Raw:

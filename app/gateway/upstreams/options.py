@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass, field
+from typing import Literal
 
 from app.resilience.retry import Backoff
 
@@ -12,6 +13,8 @@ from app.resilience.retry import Backoff
 class UpstreamOptions:
     """The same for every transport; what a transport does not have, it ignores."""
 
+    era: Literal["stateless", "handshake"] | None = None
+    """What the server is known to speak; None to find out."""
     timeout: float = 300.0
     """Seconds for a request whose caller names none."""
     connect_timeout: float = 10.0

@@ -32,7 +32,7 @@ class Incoming(msgspec.Struct, gc=False):
 class _Error(msgspec.Struct):
     code: int
     message: str = ""
-    data: Raw | None = None
+    data: Raw | UnsetType = UNSET
 
 
 class _Names(msgspec.Struct):
@@ -141,7 +141,7 @@ def failure(error: Raw) -> UpstreamFailure:
         told = _decode_error(error)
     except (msgspec.MsgspecError, RecursionError):
         return UpstreamFailure(INTERNAL_ERROR, "The server answered with an error that is not well-formed.")
-    return UpstreamFailure(told.code, told.message, told.data)
+    return UpstreamFailure(told.code, told.message, None if told.data is UNSET else told.data)
 
 
 def task_in(params: Raw | bytes) -> str:
