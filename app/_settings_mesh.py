@@ -109,5 +109,5 @@ class MeshSettings(BaseSettings):
         None,
         pattern=r"^[-A-Za-z0-9_.{}]*\{agent\}[-A-Za-z0-9_.{}]*$",
         validation_alias=env("MCP_AGENT_SERVICE"),
-        description="the host name that DNS lists an agent's pods under, with {agent} in it, like {agent}-headless.mesh.svc",
+        description="the host name under which DNS lists an agent's pods, like {agent}-headless.mesh.svc",
     )

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from pydantic import SecretStr
 
@@ -23,20 +23,32 @@ from app.lifecycle import Lifecycle
 from app.settings import Settings
 from app.telemetry.logs import configure_logs
 
+if TYPE_CHECKING:
+    from app.cli._wiring import Core
+
+    Bring = Callable[[Core], None]
+
 logger = logging.getLogger("slipway.start")
 
 
 def serve(
-    settings: Settings, *, listener: socket.socket | None = None, on_listening: Callable[[], None] | None = None
+    settings: Settings,
+    *,
+    listener: socket.socket | None = None,
+    on_listening: Callable[[], None] | None = None,
+    bring: Bring | None = None,
 ) -> int:
-    """Serve by the settings until told to end. With a listener given, one process serves it."""
+    """Serve by the settings until told to end. With a listener given, one process serves it.
+
+    `bring` adds to what is served, before anything is.
+    """
     # As a container's first process we would not even get the signal until there is a handler for it.
     signal.signal(signal.SIGTERM, _leave)
     configure_logs(level=settings.log_level, form=settings.log_format)
     try:
         if settings.transport == "stdio":
-            return _serve_stdio(settings)
-        return _serve_sockets(settings, listener, on_listening or _nothing)
+            return _serve_stdio(settings, bring)
+        return _serve_sockets(settings, listener, on_listening or _nothing, bring)
     except WiringError as error:
         return complain([str(error)])
 
@@ -75,13 +87,15 @@ def serve_application(
     return 0
 
 
-def _serve_stdio(settings: Settings) -> int:
+def _serve_stdio(settings: Settings, bring: Bring | None) -> int:
     from app.cli._stdio import serve_stdio
 
-    return serve_stdio(settings)
+    return serve_stdio(settings, bring)
 
 
-def _serve_sockets(settings: Settings, listener: socket.socket | None, on_listening: Callable[[], None]) -> int:
+def _serve_sockets(
+    settings: Settings, listener: socket.socket | None, on_listening: Callable[[], None], bring: Bring | None
+) -> int:
     try:
         from app.server import BindError, bind
     except ModuleNotFoundError as error:
@@ -103,7 +117,7 @@ def _serve_sockets(settings: Settings, listener: socket.socket | None, on_listen
     from app.cli._wiring import build_application
     from app.server import run_server
 
-    run_server(partial(build_application, settings), settings, listener, on_listening=on_listening)
+    run_server(partial(build_application, settings, bring=bring), settings, listener, on_listening=on_listening)
     return 0
 
 

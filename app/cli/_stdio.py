@@ -6,18 +6,21 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Callable
 
 from app.cli._equipment import Equipment
-from app.cli._wiring import build_core
+from app.cli._wiring import Core, build_core
 from app.process import end_now, loop_factory, settle_memory
 from app.settings import Settings
 from app.transports.stdio import StdioServer, protocol_streams
 
 
-def serve_stdio(settings: Settings) -> int:
+def serve_stdio(settings: Settings, bring: Callable[[Core], None] | None = None) -> int:
     """Until the client closes its end, or a signal; what runs is finished within the drain budget."""
     with protocol_streams() as (reader, writer), asyncio.Runner(loop_factory=loop_factory()) as runner:
         core = build_core(settings)
+        if bring is not None:
+            runner.run(_brought(core, bring))
         line, drain = settings.max_body_bytes, settings.drain_seconds
         server = StdioServer(core.dispatcher, reader, writer, max_line=line, drain=drain)
         settle_memory()
@@ -50,3 +53,8 @@ async def _run(server: StdioServer, equipment: Equipment) -> bool:
         for step in reversed(equipment.on_stop):
             await step()
     return asked
+
+
+async def _brought(core: Core, bring: Callable[[Core], None]) -> None:
+    """On the running event loop, as over sockets."""
+    bring(core)

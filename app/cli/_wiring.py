@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -118,8 +119,10 @@ def build_guard(settings: Settings) -> Guard:
     return Guard(origins, tokens)
 
 
-def build_application(settings: Settings, *, shared_metrics: str | None = None) -> tuple[Application, Lifecycle]:
-    """Everything that is served over sockets. Called on the running event loop."""
+def build_application(
+    settings: Settings, *, shared_metrics: str | None = None, bring: Callable[[Core], None] | None = None
+) -> tuple[Application, Lifecycle]:
+    """Everything that is served over sockets, with what `bring` adds to it. Called on the running event loop."""
     from app.application import Application
     from app.cli._relay import ChangeRelay
     from app.probes import Probes
@@ -131,6 +134,8 @@ def build_application(settings: Settings, *, shared_metrics: str | None = None) 
     from app.transports.websocket import WebSocketTransport
 
     core = build_core(settings, shared_metrics=shared_metrics)
+    if bring is not None:
+        bring(core)
     equipment = core.equipment
     store = build_store(settings)
     guard = build_guard(settings)

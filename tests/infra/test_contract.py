@@ -3,11 +3,6 @@
 from app.cli._commands import app as commands
 from app.settings import Settings
 
-# Roles whose programs are still to come. The platform fixes their commands; nothing of the program answers to them.
-TO_COME = {"agent"}
-# Read by libraries, not by our settings.
-OF_LIBRARIES = {"OTEL_EXPORTER_OTLP_ENDPOINT"}
-
 
 def programs(stack):
     """The containers that run our image."""
@@ -32,18 +27,13 @@ def test_every_variable_that_a_stack_sets_is_one_that_the_program_reads(stack_na
         name for field in Settings.model_fields.values() for name in getattr(field.validation_alias, "choices", ())
     }
     given = {name for container in programs(stack) for name in variables(stack, container)}
-    assert given - known - OF_LIBRARIES == set()
+    assert given - known == set()
 
 
 def test_every_command_that_a_stack_runs_is_a_command_of_the_program(stack_name, evaluated):
     there = {command.name for command in commands.registered_commands}
     wanted = {container["command"][1] for container in programs(evaluated(stack_name))}
-    assert wanted - there - TO_COME == set()
-
-
-def test_no_role_is_called_missing_that_has_its_program():
-    there = {command.name for command in commands.registered_commands}
-    assert TO_COME & there == set()
+    assert wanted - there == set()
 
 
 def test_every_toolset_that_a_stack_may_name_can_be_loaded():

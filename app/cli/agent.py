@@ -1,0 +1,54 @@
+"""`slipway agent`: a program that tells the mesh what it can do, and does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("agent")(agent)
+
+
+def agent(
+    config: Annotated[
+        Path | None,
+        typer.Option(help="agent-config.yaml: capabilities, dependencies, health_interval, retry_attempts."),
+    ] = None,
+    module: Annotated[
+        list[str] | None,
+        typer.Option(help="A Python module with @capability functions; may be given again. MCP_AGENT_MODULES."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The agent's name. MCP_AGENT_NAME.")] = None,
+    registry: Annotated[str | None, typer.Option(help="The registry's address. MCP_MESH_REGISTRY_URL.")] = None,
+    host: Annotated[str | None, typer.Option(help="The address to bind. MCP_HOST.")] = None,
+    port: Annotated[str | None, typer.Option(help="The port, 0 for any free one. MCP_PORT.")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. MCP_LOG_LEVEL.")] = None,
+    log_format: Annotated[str | None, typer.Option(help="json or text. MCP_LOG_FORMAT.")] = None,
+) -> None:
+    """Run an agent until told to end. SIGTERM deregisters, refuses what is new, finishes what runs.
+
+    With MCP_MESH_HTTP_ENABLED=false it speaks over stdin and stdout instead of listening, and does not register.
+    """
+    from app._settings_checks import SettingsError
+    from app.cli._problems import complain
+    from app.settings import Settings
+
+    try:
+        settings = Settings.load(
+            host=host,
+            port=port,
+            service_name=name,
+            mesh_registry_url=registry,
+            agent_modules=",".join(module) if module else None,
+            log_level=log_level,
+            log_format=log_format,
+        )
+    except SettingsError as error:
+        raise typer.Exit(complain(error.problems)) from None
+    from app.cli._agent import serve_agent
+
+    raise typer.Exit(serve_agent(settings, config))
