@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -63,7 +64,7 @@ class Gateway:
         self.store = store or MemoryStore()
         self.catalogue = Catalogue(call_seconds=options.call_seconds)
         base = resolver.options
-        self._rules = rules or (lambda declaration: declared_rules(base, declaration))
+        self._rules = rules or partial(declared_rules, base)
         self.manager = Manager(
             launcher,
             resolver,
