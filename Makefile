@@ -10,13 +10,15 @@ BIN := .venv/bin
 # With two cores, two test processes: more would only queue.
 TEST_PROCESSES ?= $(shell nproc 2>/dev/null || echo 2)
 PYTEST_ARGS ?=
+# For example: SOAK_ARGS='--starts 100 --seed 7'
+SOAK_ARGS ?=
 # Whose cluster test-cluster uses: a node of its own, or `existing`.
 CLUSTER ?= node
 # Which of its tests: files or folders of tests/cluster.
 CLUSTER_TESTS ?= tests/cluster
 say = printf '\033[1m› %s\033[0m\n'
 
-.PHONY: help setup run test check format golden preview up bench clean test-cluster cluster-up cluster-down
+.PHONY: help setup run test check format golden preview up bench soak clean test-cluster cluster-up cluster-down
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2}'
@@ -99,6 +101,9 @@ up: .venv/.ready-infra ## Preflight, then `pulumi up` of STACK=dev
 
 bench: .venv/.ready-dev ## Run the benchmarks; bench/README.md says what they mean
 	@$(BIN)/python bench/run.py
+
+soak: .venv/.ready-dev ## Start and hurt servers thousands of times, then look for anything left
+	@$(BIN)/python tests/app/gateway/soak.py $(SOAK_ARGS)
 
 clean: ## Remove what the other targets made in this folder
 	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist ./*.egg-info

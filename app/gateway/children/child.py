@@ -21,7 +21,7 @@ from app.gateway.launcher import LaunchError
 logger = logging.getLogger("slipway.child")
 
 _SILENT = 1.0  # seconds that a child may live on after it closed its output
-_MINDER = 10.0  # seconds that the minder may take longer than it was told; its child can have stopped it
+_MINDER = 10.0  # seconds that the minder may take longer than it was told
 _DRAIN = 0.5  # seconds for what is left in its pipes when nothing of it is left
 
 
@@ -102,9 +102,10 @@ class Child:
         self._stopping = True
         self.move("stopping")
         self.lines.close_input()
+        self._signal_minder(signal.SIGCONT)  # its child can have stopped it
         self._say(wire.STOP, self.command.after_input, self.command.after_term)
         patience = self.command.after_input + self.command.after_term + _MINDER
-        self._impatience = self._loop.call_later(patience, self._end_minder)
+        self._impatience = self._loop.call_later(patience, self._signal_minder, signal.SIGKILL)
 
     async def stop(self) -> None:
         """End it, and wait until nothing of it is left."""
@@ -182,11 +183,11 @@ class Child:
             return why
         return f"ended: it took more memory than its limit of {self.command.memory >> 20} MiB"
 
-    def _end_minder(self) -> None:
-        """Have the keeper end the tree instead."""
+    def _signal_minder(self, number: signal.Signals) -> None:
+        """Killed, it leaves the tree to the keeper to end."""
         if self.minder and not self.unwatched.is_set():
             with suppress(ProcessLookupError):
-                os.kill(self.minder, signal.SIGKILL)
+                os.kill(self.minder, number)
 
     def _refuse(self, reason: LaunchError) -> None:
         if not self._started.done():

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 _DESCRIPTORS = 4  # the child's three streams and the control socket of its minder
+_KILL, _CONT = 9, 18 if LINUX else 19
 _LEAVE = 10.0  # seconds that the minders have when the gateway is gone
 _BLIND = 50  # milliseconds between looks where the kernel cannot tell that a process ended
 
@@ -112,19 +113,21 @@ class Keeper:
                 for pid in (stray, *descendants_of(stray)):
                     if state_of(pid) not in ("Z", ""):
                         ended.add(pid)
-                    _kill(pid)
+                    _kill(pid, _KILL)
                 _ended(stray)
             time.sleep(0.001)
 
     def _leave(self) -> None:
         """The minders have seen the end of the gateway too; a stopped or stuck one is not waited for."""
         self._gateway.close()
+        for pid in self._minders:
+            _kill(pid, _CONT)
         deadline = time.monotonic() + _LEAVE
         while self._minders:
             self._reap()
             if time.monotonic() > deadline:
                 for pid in self._minders:
-                    _kill(pid)
+                    _kill(pid, _KILL)
             time.sleep(0.005)
         self._end_strays()
 
@@ -145,9 +148,9 @@ def _ended(pid: int) -> bool:
         return True
 
 
-def _kill(pid: int) -> None:
+def _kill(pid: int, number: int) -> None:
     try:
-        os.kill(pid, 9)
+        os.kill(pid, number)
     except (ProcessLookupError, PermissionError):
         pass  # it ended meanwhile
 

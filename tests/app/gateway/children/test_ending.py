@@ -1,6 +1,7 @@
 """Whatever a child does about it, it ends with all its descendants, in bounded time."""
 
 import asyncio
+import os
 import signal
 import time
 
@@ -87,10 +88,18 @@ async def test_a_child_that_kills_its_minder_dies_with_its_daemons(ready, childr
     assert child.orphans >= 1
 
 
-async def test_a_child_that_stops_its_minder_is_ended_without_it(ready, children, monkeypatch):
-    monkeypatch.setattr("app.gateway.children.child._MINDER", 0.1)
-    child = await ready("kill-parent", 19)
+async def test_a_child_that_stops_its_minder_ends_all_the_same(ready, children):
+    child = await ready("kill-parent", signal.SIGSTOP)
     await until(lambda: "stopped" in descendants()[child.minder])
+    await child.stop()
+    assert set(descendants()) == {children.keeper}
+
+
+async def test_a_minder_that_does_not_end_its_child_is_killed(ready, children, monkeypatch):
+    monkeypatch.setattr("app.gateway.children.child._MINDER", 0.1)
+    child = await ready("ignore-sigterm")
+    child.end()
+    os.kill(child.minder, signal.SIGSTOP)
     await child.stop()
     assert set(descendants()) == {children.keeper}
 

@@ -32,8 +32,8 @@ class Gateway:
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
 
-    def left(self) -> list[str]:
-        return [" ".join(p.cmdline()) or str(p.pid) for p in self.all if p.is_running() and alive(p.pid)]
+    def left(self) -> list[int]:
+        return [p.pid for p in self.all if p.is_running() and alive(p.pid)]
 
 
 @pytest.fixture
