@@ -63,7 +63,7 @@ def settings_of() -> kopf.OperatorSettings:
     settings.posting.enabled = False
     settings.networking.request_timeout = 30.0
     settings.networking.connect_timeout = 5.0
-    settings.watching.server_timeout = 300.0
+    settings.watching.server_timeout = 300
     settings.watching.reconnect_backoff = 1.0
     settings.watching.chunk_size = 500
     settings.queueing.idle_timeout = 1.0

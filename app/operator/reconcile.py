@@ -29,7 +29,9 @@ _REFUSED_SECONDS: Final = 30.0
 _NO_MONITOR: Final = (
     "spec.serviceMonitor is set, but the cluster has no ServiceMonitor: install the Prometheus operator"
 )
-_WORRYING: Final = frozenset({"QuotaExceeded", "PodsRefused", "Stalled", "ObjectRefused", "InvalidSpec", "Degraded"})
+_WORRYING: Final = frozenset(
+    {"QuotaExceeded", "PodsRefused", "Stalled", "ObjectRefused", "ObjectInTheWay", "InvalidSpec"}
+)
 
 
 def path_of(key: Key) -> str:
@@ -132,6 +134,9 @@ class Reconciler:
             if known is not None and applied.get(part) == (digest, known.fingerprint) and _scaled(manifest, known):
                 continue
             try:
+                if known is None and await self._is_a_strangers(key, part):
+                    told = f"There is a {part[0]} {part[1]} already, which is not this agent's: rename one of them."
+                    return Refused("ObjectInTheWay", told)
                 await self._apply(key, agent, part, manifest, digest)
             except ApiError as error:
                 if error.status == 404 and manifest["kind"] == "ServiceMonitor":
@@ -142,6 +147,11 @@ class Reconciler:
                 reason = "QuotaExceeded" if "exceeded quota" in str(error) else "ObjectRefused"
                 return Refused(reason, f"The cluster refuses the {part[0]} {part[1]}: {error}")
         return None
+
+    async def _is_a_strangers(self, key: Key, part: Part) -> bool:
+        """Whether an object is there that no agent of this name owns. Applying would take it over, and delete it once."""
+        found = await self._kube.get(KINDS[part[0]].path(key[0], part[1]))
+        return found is not None and (owner_of(found) or {}).get("name") != key[1]
 
     async def _apply(self, key: Key, agent: Agent, part: Part, manifest: Object, digest: str) -> None:
         path = KINDS[part[0]].path(*_place(manifest))

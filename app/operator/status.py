@@ -118,14 +118,15 @@ def _available(seen: Observed, pods: _Pods) -> Condition:
     if failure is not None and pods.ready < pods.desired:
         message = str(failure.get("message") or "no reason was given")
         reason = "QuotaExceeded" if "exceeded quota" in message else "PodsRefused"
-        told = f"{pods.ready} of {pods.desired} pods are ready; the cluster refuses more: {message}"
+        told = f"Ready pods: {pods.ready} of {pods.desired}. The cluster refuses more: {message}"
         return Condition(AVAILABLE, "True" if pods.ready else "False", reason, told[:_LONGEST_MESSAGE])
     if pods.desired == 0:
         return Condition(AVAILABLE, "False", "ScaledToZero", "No pod runs, because spec.replicas is 0.")
-    if pods.ready == 0:
-        return Condition(AVAILABLE, "False", "NoReadyPods", f"None of {_count(pods.desired, 'pod')} is ready.")
-    return Condition(
-        AVAILABLE, "True", "PodsReady", f"{pods.ready} of {_count(pods.desired, 'pod')} {_is(pods.ready)} ready."
+    told = f"Ready pods: {pods.ready} of {pods.desired}."
+    return (
+        Condition(AVAILABLE, "True", "PodsReady", told)
+        if pods.ready
+        else Condition(AVAILABLE, "False", "NoReadyPods", told)
     )
 
 
@@ -139,8 +140,7 @@ def _progressing(agent: Agent, seen: Observed, pods: _Pods) -> Condition:
         return Condition(
             PROGRESSING, "False", "Complete", f"Every pod runs generation {agent.generation} of this agent."
         )
-    current = f"{pods.updated} of {_count(pods.desired, 'pod')} {_is(pods.updated)} up to date"
-    told = f"{current}, {pods.ready} {_is(pods.ready)} ready."
+    told = f"Pods up to date: {pods.updated} of {pods.desired}, ready: {pods.ready}."
     return Condition(PROGRESSING, "True", "RollingOut", told)
 
 
@@ -153,15 +153,13 @@ def _registration(seen: Observed, pods: _Pods) -> Condition:
         told = f"The registry does not answer: {seen.registry_away}." if seen.registry_away else "Not asked yet."
         return Condition(REGISTERED, "Unknown", "RegistryAway" if seen.registry_away else "NotAsked", told)
     healthy = sum(replica.state == "healthy" for replica in seen.registered)
-    if healthy == 0 and seen.registered:
-        told = f"{_count(len(seen.registered), 'pod')} registered, but none sends heartbeats."
+    told = f"Pods in the registry: {healthy}, ready: {pods.ready}."
+    if healthy:
+        return Condition(REGISTERED, "True", "Registered" if healthy >= pods.ready else "PartlyRegistered", told)
+    if seen.registered:
+        told = f"The registry hears none of {len(seen.registered)} registered pods."
         return Condition(REGISTERED, "False", "Degraded", told)
-    if healthy == 0:
-        return Condition(REGISTERED, "False", "NotRegistered", "No pod is in the registry.")
-    if healthy < pods.ready:
-        told = f"{healthy} of {_count(pods.ready, 'ready pod')} {_is(healthy)} in the registry."
-        return Condition(REGISTERED, "True", "PartlyRegistered", told)
-    return Condition(REGISTERED, "True", "Registered", f"{_count(healthy, 'pod')} {_is(healthy)} in the registry.")
+    return Condition(REGISTERED, "False", "NotRegistered", "No pod is in the registry.")
 
 
 def _of_deployment(seen: Observed, kind: str) -> Object | None:
@@ -189,11 +187,3 @@ def _dated(conditions: Iterable[Condition], before: Iterable[Object], generation
         }
         for condition in conditions
     ]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _is(number: int) -> str:
-    return "is" if number == 1 else "are"

@@ -28,6 +28,8 @@ from app.operator.telemetry import OperatorMetrics
 from app.operator.work import WorkQueue
 
 logger = logging.getLogger("slipway.operator.term")
+# It misses the signals, which are the main thread's.
+logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
 
 _TICK: Final = 1.0
 _STUCK_SECONDS: Final = 60.0
@@ -125,6 +127,7 @@ class Term:
         ]
         for task in tasks:
             task.add_done_callback(self._task_ended)
+        await asyncio.sleep(0)  # their own tasks, too
         try:
             await kopf.operator(
                 registry=registry_of(seen, queue.add, gone, duties.login),
@@ -160,8 +163,19 @@ class Term:
                 queue.add(key, random.uniform(0, self._duties.resync_seconds / 2))  # noqa: S311 - spreads load
 
     async def _tick(self, seen: Seen, queue: WorkQueue[Key]) -> None:
+        watchers: set[asyncio.Task[object]] = set()
         while True:
             self._ticked = time.monotonic()
+            watchers = _watching(watchers)
             self._metrics.agents.set(len(seen.agents))
             self._metrics.waiting.set(len(queue))
             await asyncio.sleep(_TICK)
+
+
+def _watching(known: set[asyncio.Task[object]]) -> set[asyncio.Task[object]]:
+    """kopf's watches. It lets one that failed lie, and would be blind from then on: so that ends the term."""
+    for task in known:
+        failure = task.exception() if task.done() and not task.cancelled() else None
+        if failure is not None:
+            raise failure
+    return {task for task in asyncio.all_tasks() if task.get_name().startswith("watcher for ")}
