@@ -6,7 +6,20 @@ from importlib import import_module
 
 import typer
 
-_COMMANDS = ("serve", "run", "bridge", "gateway", "call", "load", "operator", "registry", "agent", "review", "version")
+_COMMANDS = (
+    "serve",
+    "run",
+    "bridge",
+    "gateway",
+    "servers",
+    "call",
+    "load",
+    "operator",
+    "registry",
+    "agent",
+    "review",
+    "version",
+)
 
 app = typer.Typer(
     name="slipway",
