@@ -69,6 +69,8 @@ class Member:
         self._offers: dict[bool, Offers] = {}
         self._unfollow: Callable[[], None] | None = None
         self._dirty: set[ListName] = set()
+        self._said: set[ListKind] = set()
+        """Lists of which the server itself said that they changed."""
         self._timer: asyncio.TimerHandle | None = None
         self._reading: asyncio.Task[None] | None = None
         self._unread: dict[ListName, str] = {}
@@ -90,7 +92,7 @@ class Member:
             self.stale = True
             self._changed(set())
             return
-        await self._read(set(ALL))
+        await self._read(set(ALL), set())
         self._subscribe_again()
 
     async def detach(self) -> None:
@@ -173,6 +175,8 @@ class Member:
             self._dirty.update(_CHANGED[news.method])
             if news.method == CONNECTED:
                 self._subscribe_again()
+            else:
+                self._said.update(_KIND[name] for name in _CHANGED[news.method])
             if self._timer is None and (self._reading is None or self._reading.done()):
                 delay = 0 if news.method == CONNECTED else SETTLING
                 self._timer = asyncio.get_running_loop().call_later(delay, self._begin_reading)
@@ -196,12 +200,13 @@ class Member:
     async def _read_dirty(self) -> None:
         while self._dirty:
             names, self._dirty = self._dirty, set()
-            await self._read(names)
+            said, self._said = self._said, set()
+            await self._read(names, said)
             if self._dirty:
                 await asyncio.sleep(SETTLING)
 
-    async def _read(self, names: set[ListName]) -> None:
-        """Read lists at the same time; one that cannot be read stays what it was."""
+    async def _read(self, names: set[ListName], said: set[ListKind]) -> None:
+        """Read lists at the same time; one that cannot be read stays what it was. `said` are told of in any case."""
         ordered: list[ListName] = sorted(names)
         outcomes = await asyncio.gather(*(self._list(name) for name in ordered))
         found: dict[ListName, tuple[bytes, ...]] = {}
@@ -218,7 +223,7 @@ class Member:
             kept = {name: getattr(self.lists, name) for name in ALL}
             self.lists = Lists(**{**kept, **found})
             self._offers.clear()
-        self._changed(changed)
+        self._changed(changed | said)
         for problem in self.listing().problems:
             logger.warning("%s: %s", self.id, problem)
 
@@ -245,3 +250,4 @@ class Member:
             await asyncio.gather(self._reading, return_exceptions=True)
             self._reading = None
         self._dirty.clear()
+        self._said.clear()
