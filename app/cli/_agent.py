@@ -31,6 +31,7 @@ from app.protocol.handlers import Tool
 from app.settings import Settings
 from app.telemetry.tracing import current_trace
 from app.toolsets import tool
+from app.toolsets._tool import FunctionTool
 
 logger = logging.getLogger("slipway.agent")
 
@@ -109,10 +110,7 @@ class Agent:
         logger.info("the changed file is in use", extra={"fields": {"capabilities": list(self._tools)}})
 
     def _put(self, now: Offered) -> None:
-        made = {
-            one.name: tool(name=one.name, timeout=one.timeout, meta={"slipway.dev/version": one.version})(one.function)
-            for one in now.capabilities
-        }
+        made = {one.name: _tool(one) for one in now.capabilities}
         for name in self._tools:
             self._core.registry.remove_tool(name)
         self._core.registry.add(*made.values())
@@ -189,6 +187,10 @@ def _follow(on_start: Callable[..., None], on_stop: Callable[..., None], path: P
     on_stop(stop)
 
 
+def _tool(one: Declared) -> FunctionTool:
+    return tool(name=one.name, timeout=one.timeout, meta={"slipway.dev/version": one.version})(one.function)
+
+
 def _read(path: Path | None, declared: list[Declared]) -> Offered:
     return offered(AgentConfig() if path is None else read_config(path), declared, path=path)
 
@@ -208,6 +210,11 @@ def _declared(modules: tuple[str, ...]) -> list[Declared]:
         if not declared:
             problems.append(f"module '{name}' declares no capability: decorate an async function with @capability")
         found.extend(declared)
+    for one in found:
+        try:
+            _tool(one)
+        except (TypeError, NameError) as error:
+            problems.append(f"capability '{one.name}' of {one.function.__module__}: its annotations: {error}")
     if problems:
         raise ConfigError(None, problems)
     return found

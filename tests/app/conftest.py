@@ -187,11 +187,12 @@ StartSlipway = Callable[..., Slipway]
 def _starting(folder: Path) -> Iterator[StartSlipway]:
     started: list[Slipway] = []
 
-    def start(**settings: str) -> Slipway:
+    def start(*command: str, **settings: str) -> Slipway:
         log = folder / f"slipway-{len(started)}.log"
         environment = clean_environment(**{"MCP_TRANSPORT": "http", "MCP_PORT": "0", **settings})
         with log.open("wb") as out:
-            process = subprocess.Popen([sys.executable, "-m", "app.cli"], env=environment, stdout=out, stderr=out)
+            program = [sys.executable, "-m", "app.cli", *command]
+            process = subprocess.Popen(program, env=environment, stdout=out, stderr=out)
         slipway = Slipway(process, log)
         started.append(slipway)
         slipway.await_listening()
@@ -210,7 +211,10 @@ def _starting(folder: Path) -> Iterator[StartSlipway]:
 
 @pytest.fixture
 def start_slipway(tmp_path: Path) -> Iterator[StartSlipway]:
-    """Starts `slipway` over sockets on a free port, with settings as in `MCP_WORKERS="2"`; none outlives the test."""
+    """Starts `slipway` over sockets on a free port, with settings as in `MCP_WORKERS="2"`; none outlives the test.
+
+    Other roles are started by their command: `start_slipway("registry", "--data", folder)`.
+    """
     with _starting(tmp_path) as start:
         yield start
 

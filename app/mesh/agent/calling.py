@@ -18,13 +18,14 @@ from app.mesh.agent.metrics import AgentMetrics
 from app.mesh.agent.peers import Peer, Peers
 from app.mesh.model import Dependency
 from app.protocol.calls import TraceContext
+from app.protocol.handlers import ToolFailure
 
 logger = logging.getLogger("slipway.agent")
 _TIDY_SECONDS = 10.0
 
 
-class MeshError(Exception):
-    """A call to another agent did not succeed; the message says why."""
+class MeshError(ToolFailure):
+    """A call to another agent did not succeed; the message says why. Who called this agent is told it, too."""
 
 
 class NobodyThere(MeshError):
