@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from app._settings_checks import SettingsError, misspelt, refused, unreadable
 from app._settings_gateway import GatewaySettings
 from app._settings_mesh import MeshSettings
+from app._settings_packages import PackageSettings
 from app._settings_tools import ToolSettings
 from app._settings_types import (
     LogFormat,
@@ -31,7 +32,7 @@ from app._settings_types import (
 )
 
 
-class Settings(ToolSettings, MeshSettings, GatewaySettings):
+class Settings(ToolSettings, MeshSettings, GatewaySettings, PackageSettings):
     """What the environment says. A field's alias names its variable, its description says what is right."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)

@@ -12,6 +12,8 @@ _COMMANDS = (
     "bridge",
     "gateway",
     "servers",
+    "templates",
+    "packages",
     "call",
     "load",
     "operator",

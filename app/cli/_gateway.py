@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from app.application import Application
 from app.asgi import ASGIApp
 from app.cli._hosting import Hosting, as_app, site_of
+from app.cli._packages import build_packages, build_templates
 from app.gateway.catalogue.catalogue import Catalogue
 from app.gateway.children.metrics import ChildMetrics
 from app.gateway.launcher import Endpoint
@@ -20,7 +21,6 @@ from app.gateway.manager.reconciler import Reconciler
 from app.gateway.processes import ProcessLauncher
 from app.gateway.resolving import ResolveOptions, Resolver
 from app.gateway.spec import Limits
-from app.gateway.templates import Templates
 from app.gateway.upstream import Upstream
 from app.gateway.upstreams import UpstreamOptions, open_upstream
 from app.lifecycle import Amiss, Lifecycle
@@ -39,12 +39,13 @@ class Gateway:
 
     def __init__(self, settings: Settings, config: Path | None, metrics: CollectorRegistry) -> None:
         self.catalogue = Catalogue(call_seconds=settings.request_timeout)
-        self.templates = Templates()
+        self.templates = build_templates(settings)
+        packages, self._close_packages = build_packages(settings, self.templates)
         self.closing = asyncio.Event()
         self._settings = settings
         self._upstream_options = UpstreamOptions(timeout=settings.request_timeout)
         self._launcher = ProcessLauncher(variables_of_others(), metrics=ChildMetrics(metrics))
-        self._resolver = Resolver(self.templates, resolve_options(settings, Declaration()))
+        self._resolver = Resolver(self.templates, resolve_options(settings, Declaration()), packages)
         self.manager = Manager(
             self._launcher, self._resolver, self.catalogue, self._open_upstream, metrics=ManagerMetrics(metrics)
         )
@@ -68,6 +69,7 @@ class Gateway:
         await self.manager.close()
         await self.catalogue.close()
         await self._launcher.close()
+        await self._close_packages()
 
     async def check(self) -> None:
         """For /ready: which servers do not run."""
@@ -133,6 +135,10 @@ def resolve_options(settings: Settings, declaration: Declaration) -> ResolveOpti
         allow_local_urls=is_loopback(settings.host),
         archon_image=settings.gateway_image,
         internet=_either(security.internet_access, True),
+        allow=declaration.packages.allow,
+        block=declaration.packages.block,
+        strict=settings.packages_strict,
+        verify=settings.packages_verify,
         limits=Limits(
             cpu=limits.get("cpu", settings.server_cpu_limit),
             memory=limits.get("memory", settings.server_memory_limit),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,10 +10,15 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from app.gateway._addresses import AddressRefused, checked_url
-from app.gateway.spec import LaunchSpec, Limits, ServerSpec, ServerType, Transport
+from app.gateway.pinning import Packages, PinDelayed, PinRefused, Run, Wanted, client_command
+from app.gateway.spec import LaunchSpec, Limits, Pin, ServerSpec, ServerType, Transport
 from app.gateway.templates import ECOSYSTEMS, Template, Templates, template_name
 from app.gateway.templates._fill import Filled, fill
+from app.packages.facts import Mode, NoSuchPackage, PackageError, RegistryAway
 from app.packages.names import Ecosystem, NotAllowedText, package_name, package_version, shown
+from app.packages.policy import Policy, PolicyError
+
+logger = logging.getLogger("slipway.gateway.resolving")
 
 Place = Literal["process", "pod"]
 _ARCHON_PORT = 8051
@@ -34,6 +40,10 @@ class ResolveError(Exception):
         super().__init__("\n".join(f"{where} {message}" for where, message in problems))
 
 
+class ResolveDelayed(Exception):
+    """Nothing is wrong with a server, but it cannot be resolved now: a registry is away. Trying again may help."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolveOptions:
     """What holds for every server."""
@@ -46,6 +56,23 @@ class ResolveOptions:
     archon_image: str = "archon-mcp:latest"
     internet: bool = True
     limits: Limits = field(default_factory=Limits)
+    allow: tuple[str, ...] = ()
+    """Packages that may run; none allows all."""
+    block: tuple[str, ...] = ()
+    """Packages that never run, as dependencies neither."""
+    strict: bool = False
+    """Whether dependencies have to be on the allow list as well."""
+    verify: Mode = "off"
+    run: Run | None = None
+    """How packages are started; without it, installed here for processes, and by our image in pods."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A server as it is started, and what a person should know of it."""
+
+    launch: LaunchSpec
+    warnings: list[str]
 
 
 @dataclass(slots=True)
@@ -55,20 +82,40 @@ class _Work:
     name: str
     spec: ServerSpec
     problems: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    warnings: list[str] = field(default_factory=list[str])
 
     def complain(self, where: str, message: str) -> None:
         self.problems.append((f"servers.{self.name}.{where}", message))
 
 
 class Resolver:
-    """Resolves declared servers. One for the life of a gateway."""
+    """Resolves declared servers. One for the life of a gateway.
 
-    def __init__(self, templates: Templates | None = None, options: ResolveOptions | None = None) -> None:
+    Without `packages`, npx and uvx are told the names, and nothing is pinned, judged by its dependencies or verified.
+    """
+
+    def __init__(
+        self,
+        templates: Templates | None = None,
+        options: ResolveOptions | None = None,
+        packages: Packages | None = None,
+    ) -> None:
         self.templates = templates or Templates()
         self.options = options or ResolveOptions()
+        self._packages = packages
 
     async def resolve(self, name: str, spec: ServerSpec) -> LaunchSpec:
-        """What to start for the server of that key. Raises `ResolveError` with all that is wrong or not allowed."""
+        """What to start for the server of that key; what a person should know of it is logged.
+
+        Raises `ResolveError` with all that is wrong or not allowed, and `ResolveDelayed` if it may work later.
+        """
+        resolved = await self.explain(name, spec)
+        for warning in resolved.warnings:
+            logger.warning("resolved with a warning", extra={"fields": {"server": name, "warning": warning}})
+        return resolved.launch
+
+    async def explain(self, name: str, spec: ServerSpec) -> Resolved:
+        """The same, with the warnings."""
         work = _Work(name, spec)
         template = self._template(work)
         kind = spec.type or (template.type if template else None)
@@ -79,7 +126,7 @@ class Resolver:
         launch = None if kind is None else await self._launch(work, kind, template, filled)
         if work.problems or launch is None:
             raise ResolveError(work.problems)
-        return launch
+        return Resolved(launch, work.warnings)
 
     def _template(self, work: _Work) -> Template | None:
         spec = work.spec
@@ -92,6 +139,11 @@ class Resolver:
             found = self.templates.find(work.name) if spec.type is None else None
         if found is not None and spec.type not in (None, found.type):
             work.complain("type", f"{spec.type} contradicts the template {found.name}, which is {found.type}: drop one")
+        if found is not None and found.deprecated:
+            successor = f" Use {found.deprecated.successor} instead." if found.deprecated.successor else ""
+            work.warnings.append(f"the template {found.name} is deprecated: {found.deprecated.reason}{successor}")
+        if found is not None and found.internet and not self.options.internet:
+            work.warnings.append(f"{found.title} is of no use without the internet, which internetAccess=false denies")
         return found
 
     def _secrets(self, work: _Work, filled: Filled) -> None:
@@ -107,8 +159,9 @@ class Resolver:
         command: tuple[str, ...] = tuple(filled.arguments)
         image: str | None = None
         url: str | None = None
+        pin: Pin | None = None
         if kind in ECOSYSTEMS:
-            command = await self._package(work, ECOSYSTEMS[kind], template, filled)
+            command, pin = await self._package(work, ECOSYSTEMS[kind], template, filled)
         elif kind == "archon":
             image = self.options.archon_image
             if self.options.place == "process":
@@ -132,32 +185,56 @@ class Resolver:
             secret_environment=filled.secret_environment,
             limits=self.options.limits,
             internet=self.options.internet,
+            pin=pin,
         )
 
     async def _package(
         self, work: _Work, ecosystem: Ecosystem, template: Template | None, filled: Filled
-    ) -> tuple[str, ...]:
+    ) -> tuple[tuple[str, ...], Pin | None]:
         given = work.spec.package or (template.package if template else None)
         if not given:
             work.complain("package", "is missing: name the package to run, e.g. mcp-server-fetch or @scope/name")
-            return ()
+            return (), None
         allowed = self.options.allow_npx if ecosystem == "npm" else self.options.allow_uv
         if not allowed:
             variable, registry = ("MCP_ALLOW_NPX", "npm") if ecosystem == "npm" else ("MCP_ALLOW_UV", "PyPI")
             work.complain("type", f"runs packages from {registry}, which {variable}=false does not allow")
+        name = version = ""
         try:
             name = package_name(ecosystem, given)
         except NotAllowedText as error:
             work.complain("package", str(error))
-            return ()
-        version = work.spec.version
-        if version is not None:
-            try:
-                package_version(ecosystem, version)
-            except NotAllowedText as error:
-                work.complain("version", str(error))
-        program = template.bin if template and template.bin and template.package == given else None
-        return client_command(ecosystem, name, version, program, filled.arguments)
+        try:
+            version = None if work.spec.version is None else package_version(ecosystem, work.spec.version)
+        except NotAllowedText as error:
+            work.complain("version", str(error))
+        program = template.bin if template and template.package == given else None
+        wanted = Wanted(ecosystem, name, version, program, tuple(filled.arguments))
+        if work.problems:  # nothing is asked of a registry, or installed, for what will not run
+            return (), None
+        return await self._pinned(work, wanted)
+
+    async def _pinned(self, work: _Work, wanted: Wanted) -> tuple[tuple[str, ...], Pin | None]:
+        options = self.options
+        try:
+            policy = Policy(options.allow, options.block, strict=options.strict)
+        except PolicyError as error:
+            raise ResolveError([("", problem) for problem in error.problems]) from None
+        run = options.run or ("installed" if options.place == "process" else "checked")
+        try:
+            if self._packages is not None:
+                pinned = await self._packages.pin(wanted, policy, mode=options.verify, run=run)
+                work.warnings += pinned.warnings
+                return pinned.command, pinned.pin
+            if refusal := policy.refusal(wanted.ecosystem, wanted.name, wanted.version):
+                raise PinRefused(str(refusal))
+        except (RegistryAway, PinDelayed) as error:
+            raise ResolveDelayed(f"servers.{work.name}.package {error}") from None
+        except NoSuchPackage as error:
+            work.complain("package" if wanted.version is None else "version", str(error))
+        except (PackageError, PinRefused) as error:
+            work.complain("package", str(error))
+        return client_command(wanted, wanted.version), None
 
     def _image(self, work: _Work, template: Template | None) -> str | None:
         image = work.spec.image or (template.image if template else None)
@@ -206,19 +283,6 @@ class Resolver:
 def server_id(name: str) -> str:
     """The id of the server of that key: a DNS label."""
     return template_name(name)[:63].strip("-") or "server"
-
-
-def client_command(
-    ecosystem: Ecosystem, name: str, version: str | None, program: str | None, arguments: Sequence[str]
-) -> tuple[str, ...]:
-    """How npx or uvx is told to run a package: the options end before anything that a person gave begins."""
-    if ecosystem == "npm":
-        package = f"{name}@{version}" if version else name
-        if program is None:
-            return ("npx", "-y", "--", package, *arguments)
-        return ("npx", "-y", f"--package={package}", "--", program, *arguments)
-    package = f"{name}=={version}" if version else name
-    return ("uvx", "--from", package, program or name, *arguments)
 
 
 def _transport(kind: ServerType, template: Template | None, url: str | None) -> Transport:

@@ -134,6 +134,8 @@ def declared_rules(base: ResolveOptions, declaration: Declaration) -> ResolveOpt
         allow_uv=_either(said.allow_uv, base.allow_uv),
         allow_custom_images=_either(said.allow_custom_images, base.allow_custom_images),
         internet=_either(said.internet_access, base.internet),
+        allow=(*base.allow, *declaration.packages.allow),
+        block=(*base.block, *declaration.packages.block),
         limits=Limits(
             cpu=limits.get("cpu", base.limits.cpu),
             memory=limits.get("memory", base.limits.memory),

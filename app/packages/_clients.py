@@ -17,6 +17,10 @@ class InstallError(Exception):
     """A package could not be installed, or is not the one that was pinned; the message says why."""
 
 
+class InstallRefused(InstallError):
+    """It may not run, or is not what was pinned: trying again changes nothing."""
+
+
 class Clients:
     """Runs the clients of the registries with an environment of their own."""
 

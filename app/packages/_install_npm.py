@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from app.packages._clients import Clients, InstallError
+from app.packages._clients import Clients, InstallError, InstallRefused
 
 _QUIET = ("--no-audit", "--no-fund", "--loglevel=error", "--omit=dev", "--no-update-notifier")
 _SCRIPTS = (".js", ".mjs", ".cjs")
@@ -58,17 +58,17 @@ def npm_command(node: str, folder: Path, name: str, program: str | None) -> tupl
     try:
         manifest: dict[str, Any] = json.loads((package / "package.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise InstallError(f"npm:{name} was installed and has no package.json that can be read: {error}") from None
+        raise InstallRefused(f"npm:{name} was installed and has no package.json that can be read: {error}") from None
     said = manifest.get("bin")
     short = name.rpartition("/")[2]
     programs: dict[str, str] = {short: said} if isinstance(said, str) else dict(said or {})
     chosen = program or (next(iter(programs)) if len(programs) == 1 else short)
     if chosen not in programs:
         has = ", ".join(sorted(programs)) or "none"
-        raise InstallError(f"npm:{name} has no program {chosen!r}: it has {has}; a template can name it under bin")
+        raise InstallRefused(f"npm:{name} has no program {chosen!r}: it has {has}; a template can name it under bin")
     file = (package / programs[chosen]).resolve()
     if not file.is_relative_to(package.resolve()) or not file.is_file():
-        raise InstallError(f"npm:{name} names {programs[chosen]!r} as its program, which is no file of the package")
+        raise InstallRefused(f"npm:{name} names {programs[chosen]!r} as its program, which is no file of the package")
     with file.open("rb") as opened:
         first = opened.readline(300).decode("utf-8", "replace")
     shebang = re.match(r"#!\s*(?:/usr/bin/env\s+(?:-S\s+)?)?(?:\S*/)?node\b(.*)", first)
@@ -81,9 +81,9 @@ def _judge(file: Path, name: str, version: str, integrity: str, judge: Judge) ->
     lock = _read(file)
     top = lock.packages.get(f"node_modules/{name}")
     if top is None or top.version != version or _name(f"node_modules/{name}", top) != name:
-        raise InstallError(f"npm resolved npm:{name} {version} to something else: nothing was installed")
+        raise InstallRefused(f"npm resolved npm:{name} {version} to something else: nothing was installed")
     if not _same(top.integrity or "", integrity):
-        raise InstallError(
+        raise InstallRefused(
             f"npm:{name} {version} has the integrity {top.integrity} now, and {integrity} was pinned: "
             "nothing was installed. Somebody changed what the registry serves; pin it anew only if you know why"
         )
@@ -92,11 +92,11 @@ def _judge(file: Path, name: str, version: str, integrity: str, judge: Judge) ->
             continue
         what = f"npm:{_name(path, entry)} {entry.version}"
         if entry.link or (entry.resolved or "https:").partition(":")[0] not in ("http", "https"):
-            raise InstallError(f"{what} does not come from a registry ({entry.resolved}): nothing was installed")
+            raise InstallRefused(f"{what} does not come from a registry ({entry.resolved}): nothing was installed")
         if not entry.integrity and not entry.inBundle:
-            raise InstallError(f"{what} has no integrity, so it cannot be pinned: nothing was installed")
+            raise InstallRefused(f"{what} has no integrity, so it cannot be pinned: nothing was installed")
         if path != f"node_modules/{name}" and (why := judge(_name(path, entry), entry.version or "")):
-            raise InstallError(why)
+            raise InstallRefused(why)
 
 
 def _same(one: str, other: str) -> bool:

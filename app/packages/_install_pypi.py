@@ -9,7 +9,7 @@ from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from app.packages._clients import Clients, InstallError
+from app.packages._clients import Clients, InstallRefused
 
 _LINE = re.compile(r"([A-Za-z0-9._-]+)==([^\s;\\]+)")
 Judge = Callable[[str, str], str | None]
@@ -70,7 +70,7 @@ def pypi_command(folder: Path, name: str, program: str | None) -> tuple[str, ...
             entry.name for entry in programs.iterdir() if entry.name not in own and "activate" not in entry.name
         )
         near = [entry for entry in has if name in entry.lower().replace("_", "-")] or has
-        raise InstallError(
+        raise InstallRefused(
             f"pypi:{name} has no program {chosen!r}: its environment has {', '.join(near[:8])}; "
             "a template can name it under bin"
         )
@@ -93,15 +93,15 @@ def _judge(locked: Path, name: str, version: str, integrity: str, judge: Judge) 
     entries = _entries(locked)
     top = next((entry for entry in entries if entry[0] == name and entry[1] == version), None)
     if top is None:
-        raise InstallError(f"uv resolved pypi:{name} {version} to something else: nothing was installed")
+        raise InstallRefused(f"uv resolved pypi:{name} {version} to something else: nothing was installed")
     if integrity not in top[2]:
-        raise InstallError(
+        raise InstallRefused(
             f"pypi:{name} {version} has no file with {integrity} any more, which was pinned: nothing was installed. "
             "Somebody changed what the index serves; pin it anew only if you know why"
         )
     for entry in entries:
         if entry is not top and (why := judge(entry[0], entry[1])):
-            raise InstallError(why)
+            raise InstallRefused(why)
     # Of the package itself just the pinned file is taken; of its dependencies, one of the files that the index has.
     lines = [
         f"{other}=={number} " + " ".join(f"--hash={digest}" for digest in ([integrity] if other == name else digests))
@@ -120,6 +120,6 @@ def _entries(locked: Path) -> list[tuple[str, str, list[str]]]:
         match = _LINE.match(stripped)
         digests = re.findall(r"--hash=(sha256:[0-9a-f]{64})", stripped)
         if match is None or not digests:
-            raise InstallError(f"{stripped[:80]!r} comes from no index with hashes: nothing was installed")
+            raise InstallRefused(f"{stripped[:80]!r} comes from no index with hashes: nothing was installed")
         found.append((re.sub(r"[-_.]+", "-", match[1]).lower(), match[2], digests))
     return found

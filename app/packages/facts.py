@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from app.packages.names import Ecosystem
+
+Mode = Literal["off", "warn", "require"]
+"""What follows where a package cannot be verified."""
 
 
 class PackageError(Exception):

@@ -10,14 +10,14 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from app.packages._clients import Clients, InstallError
+from app.packages._clients import Clients, InstallError, InstallRefused
 from app.packages._install_npm import install_npm, npm_command, npm_tree
 from app.packages._install_pypi import install_pypi, pypi_command, pypi_tree
 from app.packages.names import Ecosystem
 from app.packages.policy import Policy
 from app.resilience import SingleFlight
 
-__all__ = ["InstallError", "Installer"]
+__all__ = ["InstallError", "InstallRefused", "Installer"]
 
 
 class Installer:
@@ -32,13 +32,11 @@ class Installer:
         folder: Path,
         environment: Mapping[str, str],
         *,
-        policy: Policy | None = None,
         scripts: bool = False,
         seconds: float = 300.0,
     ) -> None:
         self._folder = folder
         self._clients = Clients(environment, seconds=seconds)
-        self._policy = policy or Policy()
         self._scripts = scripts
         self._flights: SingleFlight[Path, None] = SingleFlight()
 
@@ -49,17 +47,20 @@ class Installer:
         version: str,
         integrity: str,
         *,
+        policy: Policy,
         program: str | None = None,
         needs: str | None = None,
     ) -> tuple[str, ...]:
         """The command that starts the package's program. Raises `InstallError`."""
         final = self._place(ecosystem, name, version, integrity)
         if not final.exists():
-            await self._flights.run(final, lambda: self._make(final, ecosystem, name, version, integrity, needs))
+            await self._flights.run(
+                final, lambda: self._make(final, ecosystem, name, version, integrity, needs, policy)
+            )
         tree = npm_tree(final) if ecosystem == "npm" else pypi_tree(final)
         for child, number in tree:  # the policy may be another one than when it was installed
-            if child != name and (why := self._why_not(ecosystem, name, child, number)):
-                raise InstallError(why)
+            if child != name and (why := _why_not(policy, ecosystem, name, child, number)):
+                raise InstallRefused(why)
         if ecosystem == "pypi":
             return pypi_command(final, name, program)
         node = self._clients.find("node", "install Node.js, or set MCP_ALLOW_NPX=false")
@@ -73,7 +74,14 @@ class Installer:
         return npm_tree(final) if ecosystem == "npm" else pypi_tree(final)
 
     async def _make(
-        self, final: Path, ecosystem: Ecosystem, name: str, version: str, integrity: str, needs: str | None
+        self,
+        final: Path,
+        ecosystem: Ecosystem,
+        name: str,
+        version: str,
+        integrity: str,
+        needs: str | None,
+        policy: Policy,
     ) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -84,7 +92,7 @@ class Installer:
             ) from None
 
         def judge(child: str, number: str) -> str | None:
-            return self._why_not(ecosystem, name, child, number)
+            return _why_not(policy, ecosystem, name, child, number)
 
         try:
             if ecosystem == "npm":
@@ -96,10 +104,6 @@ class Installer:
             _settle(work, final)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-
-    def _why_not(self, ecosystem: Ecosystem, root: str, child: str, number: str) -> str | None:
-        refusal = self._policy.refusal(ecosystem, child, number or None, (root,))
-        return None if refusal is None else str(refusal)
 
     def _place(self, ecosystem: Ecosystem, name: str, version: str, integrity: str) -> Path:
         python = "" if ecosystem == "npm" else f"{sys.version_info[0]}.{sys.version_info[1]} {sys.prefix}"
@@ -117,3 +121,8 @@ def _settle(work: Path, final: Path) -> None:
     except OSError as error:
         if not final.exists():
             raise InstallError(f"{final} cannot be made: {error}") from None
+
+
+def _why_not(policy: Policy, ecosystem: Ecosystem, root: str, child: str, number: str) -> str | None:
+    refusal = policy.refusal(ecosystem, child, number or None, (root,))
+    return None if refusal is None else str(refusal)

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from app.packages._asking import Asker, decoded
+from app.packages.asking import Asker, decoded
 from app.packages.facts import Found, Package, PackageError, Release, Signature
 from app.packages.names import NotAllowedText, package_name
 from app.packages.registries import Registries

@@ -99,6 +99,11 @@ class Policy:
             raise PolicyError(problems)
 
     @property
+    def blocks(self) -> tuple[str, ...]:
+        """The block rules, as they were written."""
+        return tuple(rule.text for rule in self._block)
+
+    @property
     def judges_dependencies(self) -> bool:
         """Whether a dependency can be refused at all, so that it is worth knowing them."""
         return bool(self._block) or (self._strict and bool(self._allow))

@@ -12,8 +12,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from app.packages._asking import Asker, decoded
 from app.packages._simple import ACCEPTED, File, Page, read_page
+from app.packages.asking import Asker, decoded
 from app.packages.facts import NoSuchPackage, Package, PackageError, Release
 from app.packages.registries import Registries, Source
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from packaging.version import Version as PypiVersion
 
-from app.packages._asking import Asker, AskLimits
+from app.packages.asking import Asker, AskLimits
 from app.packages.dependencies import Tree, TreeLimits, follow
 from app.packages.facts import Found, NoSuchPackage, Package, PackageError, RegistryAway, Release
 from app.packages.lookalikes import Lookalikes
@@ -40,7 +40,6 @@ class Shelf:
         client: HttpClient,
         registries: Registries,
         *,
-        policy: Policy | None = None,
         known: Iterable[Found] = (),
         limits: AskLimits | None = None,
         tree: TreeLimits | None = None,
@@ -48,7 +47,6 @@ class Shelf:
         asker = Asker(client, limits)
         self.npm = Npm(asker, registries)
         self.pypi = Pypi(asker, registries)
-        self.policy = policy or Policy()
         self._known = list(known)
         self._tree = tree or TreeLimits()
         self._lookalikes = Lookalikes((item.ecosystem, item.name) for item in self._known)
@@ -67,23 +65,23 @@ class Shelf:
             raise NoSuchPackage(f"npm:{name} {version} is not in {package.registry}: it has {some} …")
         return package.releases[version]
 
-    async def choose(self, ecosystem: Ecosystem, name: str, version: str | None) -> Release:
+    async def choose(self, ecosystem: Ecosystem, name: str, version: str | None, policy: Policy) -> Release:
         """The version that is asked for, or the newest that the policy allows. Raises `NotAllowedPackage` too."""
         if version is not None:
-            if refusal := self.policy.refusal(ecosystem, name, version):
+            if refusal := policy.refusal(ecosystem, name, version):
                 raise NotAllowedPackage(str(refusal))
             return await self.release(ecosystem, name, version)
-        if not self.policy.could_allow(ecosystem, name):
-            refusal = self.policy.refusal(ecosystem, name, None)
+        if not policy.could_allow(ecosystem, name):
+            refusal = policy.refusal(ecosystem, name, None)
             raise NotAllowedPackage(str(refusal) if refusal else f"{ecosystem}:{name} is on no allow list")
         package = await self.package(ecosystem, name)
         offered = [release.version for release in _by_preference(package)]
         for candidate in offered:
-            if self.policy.refusal(ecosystem, name, candidate) is None:
+            if policy.refusal(ecosystem, name, candidate) is None:
                 return await self.release(ecosystem, name, candidate)
         if not offered:
             raise NoSuchPackage(f"{ecosystem}:{name} has no version that can be used: all were taken back")
-        raise NotAllowedPackage(f"none of its versions may run: {self.policy.refusal(ecosystem, name, offered[0])}")
+        raise NotAllowedPackage(f"none of its versions may run: {policy.refusal(ecosystem, name, offered[0])}")
 
     async def dependencies(self, ecosystem: Ecosystem, name: str, release: Release) -> Tree:
         """What one version brings along."""

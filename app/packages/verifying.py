@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from app.packages._verify_npm import verify_npm
 from app.packages._verify_pypi import verify_pypi
@@ -11,8 +10,6 @@ from app.packages.facts import NoSuchPackage, PackageError, Release
 from app.packages.names import Ecosystem
 from app.packages.npm import Npm
 from app.packages.pypi import Pypi
-
-Mode = Literal["off", "warn", "require"]
 
 
 @dataclass(slots=True)
