@@ -253,3 +253,16 @@ def test_a_function_that_cannot_be_described_is_named(
     monkeypatch.syspath_prepend(tmp_path)
     assert serve_agent(Settings.load(port=0, agent_modules="undescribed"), None) == 2
     assert "capability 'odd' of undescribed: its annotations" in capsys.readouterr().err
+
+
+async def test_the_agent_of_the_guide_writes_a_letter(mesh: Any) -> None:
+    repository = Path(__file__).parents[4]
+    module = (repository / "examples" / "agents" / "letters.py").read_text("utf-8")
+    function = module[module.index("from app.mesh.agent import") :]
+    assert function.strip() in (repository / "docs" / "agents.md").read_text("utf-8")
+    mesh.agent("hello-world", MCP_AGENT_MODULES="")
+    writer = mesh.agent("writer", MCP_AGENT_MODULES="letters", PYTHONPATH=str(repository / "examples" / "agents"))
+    mesh.await_registered(2)
+    letter = await call(writer, "write_letter", to="Ada", body="The engine works.")
+    assert letter.startswith("Hello, Ada!")
+    assert letter.endswith("\n\nThe engine works.\n")
