@@ -104,5 +104,7 @@ def _refused(answer: httpx.Response) -> GatewayProblem:
     if answer.status_code == 401:
         message = f"{message or 'a token is needed'}: give --token or MCP_GATEWAY_TOKEN"
     problems: list[JsonObject] = told.get("problems") or []
-    lines = tuple(" ".join((f"{found['field']}:", found["value"], found["remedy"])) for found in problems)
+    lines = tuple(
+        " ".join(part for part in (f"{found['field']}:", found["value"], found["remedy"]) if part) for found in problems
+    )
     return GatewayProblem(str(message or f"status {answer.status_code}"), status=answer.status_code, lines=lines)

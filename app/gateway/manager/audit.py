@@ -18,6 +18,6 @@ def audit(action: str, server: str, by: str) -> Generator[None]:
     except BaseException as error:
         ours = type(error).__module__.startswith("app.")
         reason = str(error) if ours else type(error).__name__
-        logger.warning("refused", extra={"fields": {**fields, "outcome": "refused", "reason": reason}})
+        logger.warning("%s refused", action, extra={"fields": {**fields, "outcome": "refused", "reason": reason}})
         raise
-    logger.info("done", extra={"fields": {**fields, "outcome": "done"}})
+    logger.info("%s done", action, extra={"fields": {**fields, "outcome": "done"}})

@@ -12,27 +12,26 @@ from typing import Any, TypeVar
 import msgspec
 
 from app.gateway.launcher import Launcher
+from app.gateway.manager.admission import check, resolved, wanted_of
 from app.gateway.manager.audit import audit
-from app.gateway.manager.checks import spec_problems
 from app.gateway.manager.fleet import Fleet
 from app.gateway.manager.launches import Launches
 from app.gateway.manager.metrics import ManagerMetrics
-from app.gateway.manager.model import SETTLED, Conflict, ManagerError, Problem, Refused, ServerStatus, Wanted
-from app.gateway.manager.naming import default_name, distinct_name, name_problem, other_instance, server_id
+from app.gateway.manager.model import SETTLED, Conflict, ManagerError, ServerStatus, Wanted
+from app.gateway.manager.naming import default_name, distinct_name, other_instance, server_id
 from app.gateway.manager.parts import ManagerLimits, Parts, Place
 from app.gateway.manager.seams import Catalogue, OpenUpstream, Resolver
 from app.gateway.manager.server import Server
 from app.gateway.manager.shown import differences
 from app.gateway.manager.store import MemoryStore, Store, StoreError
-from app.gateway.resolving import ResolveError
-from app.gateway.spec import LaunchSpec, ServerSpec
+from app.gateway.spec import ServerSpec
 from app.sessions.tasks import stop
 
 logger = logging.getLogger("slipway.gateway.manager")
 Value = TypeVar("Value")
 
 _DECLARED = "configuration"
-_MOST_TTL = 366 * 86_400.0
+_LOOK_AGAIN = 0.1
 
 
 class Manager:
@@ -108,18 +107,13 @@ class Manager:
         The same spec again changes nothing but its time to live; another one raises `Conflict`, unless it shall
         `replace` the one that runs. Raises `Refused` for what cannot be started. Returns before it is ready.
         """
-        problems = [*spec_problems(spec), *_ttl_problems(ttl)]
-        if name is not None and (wrong := name_problem(name)):
-            problems.append(wrong)
-        if problems:
-            raise Refused(problems)
+        check(name, spec, ttl)
         if name is None:
             name = default_name(spec)
             known = self._fleet.servers.get(server_id(name))
             if known is not None and known.wanted.spec != spec:
                 name = distinct_name(server_id(name), spec)
-        expires = None if ttl is None else time.time() + ttl
-        wanted = Wanted(id=server_id(name), name=name, spec=spec, by=by, created=time.time(), expires=expires)
+        wanted = wanted_of(name, spec, by=by, ttl=ttl)
         return await self._to_the_end(self._start(wanted, replace=replace), "start", wanted.id, by)
 
     async def stop(self, server: str, *, by: str = "anonymous") -> None:
@@ -172,11 +166,8 @@ class Manager:
 
     async def declare(self, name: str, spec: ServerSpec) -> None:
         """Have a server run that the configuration file declares; the spec of the file wins. Raises `Refused`."""
-        problem = name_problem(name)
-        problems = [*spec_problems(spec), *([problem] if problem else [])]
-        if problems:
-            raise Refused(problems)
-        wanted = Wanted(id=server_id(name), name=name, spec=spec, source="declared", by=_DECLARED, created=time.time())
+        check(name, spec)
+        wanted = wanted_of(name, spec, by=_DECLARED, declared=True)
         await self._to_the_end(self._start(wanted, replace=True), "start", wanted.id, _DECLARED)
 
     async def withdraw(self, server: str) -> None:
@@ -209,7 +200,7 @@ class Manager:
             raise Conflict(f"{self.limits.servers} servers run, which is the most there may be: stop one first")
         wanted = msgspec.structs.replace(wanted, instance=wanted.id)
         if wanted.source == "started":
-            wanted = await self._resolved_now(wanted)
+            wanted = await resolved(wanted, self._parts)
         if not await self.store.put(wanted, replacing=None):
             raise Conflict(f"somebody else started {wanted.id} at the same moment: look at it, and try again")
         server = self._fleet.add(wanted)
@@ -231,38 +222,29 @@ class Manager:
                 else msgspec.structs.replace(before, source=wanted.source, expires=wanted.expires, name=wanted.name)
             )
             if same != before:
-                await self._put(same, before)
+                await self._put(same, known)
                 known.wanted = same
                 self._fleet.expiry.set(same.id, same.expires)
             known.keep_up()
             return known.status()
         wanted = msgspec.structs.replace(wanted, instance=other_instance(known.instance, wanted.id))
         if not declared:
-            wanted = await self._resolved_now(wanted)
-        await self._put(wanted, known.wanted)
+            wanted = await resolved(wanted, self._parts)
+        await self._put(wanted, known)
         self._fleet.expiry.set(wanted.id, wanted.expires)
         await known.change(wanted)
         return known.status()
 
-    async def _put(self, wanted: Wanted, before: Wanted) -> None:
-        if not await self.store.put(wanted, replacing=before):
-            raise Conflict(f"somebody else changed {wanted.id} at the same moment: look at it, and try again")
-
-    async def _resolved_now(self, wanted: Wanted) -> Wanted:
-        """What a person asks for that cannot be started is refused, not kept. A registry that is away is waited for."""
-        try:
-            async with asyncio.timeout(self.limits.resolve_seconds):
-                launch: LaunchSpec = await self._parts.resolver.resolve(wanted.name, wanted.spec)
-        except ResolveError as error:
-            prefix = f"servers.{wanted.name}."
-            raise Refused(
-                [Problem(field=where.removeprefix(prefix), value="", remedy=text) for where, text in error.problems]
-            ) from error
-        except Exception:
-            logger.info("could not be resolved yet", exc_info=True, extra={"fields": {"server": wanted.id}})
-            return wanted
-        launch = msgspec.structs.replace(launch, id=wanted.instance)
-        return msgspec.structs.replace(wanted, launch=launch, policy=self._parts.policy)
+    async def _put(self, wanted: Wanted, known: Server) -> None:
+        """In the place of what is known, which its own task may just be completing with what it was resolved to."""
+        before = known.wanted.spec
+        for _ in range(3):
+            if await self.store.put(wanted, replacing=known.wanted):
+                return
+            await self._fleet.sync(wanted.id)
+            if known.wanted.spec != before:
+                break
+        raise Conflict(f"somebody else changed {wanted.id} at the same moment: look at it, and try again")
 
     async def _stop(self, server: str, *, declared: bool) -> None:
         async with self._fleet.lock(server):
@@ -272,8 +254,18 @@ class Manager:
                 raise Conflict(
                     f"{server} is declared in the configuration file: remove it there, or set enabled: false"
                 )
-            await self.store.remove(server)
-            await self._fleet.take_down(found)
+            await self._remove(found)
+
+    async def _remove(self, server: Server) -> None:
+        """Where another replica runs it, that one stops it: wait until it has."""
+        elsewhere = server.owner is not None
+        await self.store.remove(server.id)
+        await self._fleet.take_down(server)
+        if elsewhere:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.limits.stop_seconds):
+                    while await self.store.told(server.id) is not None:  # noqa: ASYNC110 (it is elsewhere)
+                        await asyncio.sleep(_LOOK_AGAIN)
 
     def _expired(self, server: str) -> None:
         task = asyncio.create_task(self._expire(server), name=f"expire {server}")
@@ -286,8 +278,7 @@ class Manager:
                 await self._fleet.sync(server)
                 found = self._fleet.get(server)
                 if found.wanted.expires is not None and found.wanted.expires <= time.time():
-                    await self.store.remove(server)
-                    await self._fleet.take_down(found)
+                    await self._remove(found)
 
     async def _to_the_end(self, work: Coroutine[Any, Any, Value], what: str, server: str, by: str) -> Value:
         """Whatever becomes of the caller, what was begun is finished, and told in the audit log."""
@@ -304,12 +295,6 @@ class Manager:
         except asyncio.CancelledError:
             task.add_done_callback(_seen)
             raise
-
-
-def _ttl_problems(ttl: float | None) -> list[Problem]:
-    if ttl is None or 0 < ttl <= _MOST_TTL:
-        return []
-    return [Problem(field="ttlSeconds", value=repr(ttl), remedy=f"is wrong: give seconds from 1 to {_MOST_TTL:.0f}")]
 
 
 def _seen(task: asyncio.Task[Any]) -> None:

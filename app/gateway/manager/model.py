@@ -88,7 +88,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.value} {self.remedy}"
+        return " ".join(part for part in (f"{self.field}:", self.value, self.remedy) if part)
 
 
 class ManagerError(Exception):

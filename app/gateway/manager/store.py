@@ -25,6 +25,8 @@ class Claim(msgspec.Struct, frozen=True):
 
     owner: str
     url: str
+    life: str = ""
+    """A replica that starts again under its name is another one: what it ran as processes is gone."""
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
