@@ -14,7 +14,7 @@ from app.gateway.upstreams.calls import RunningCall
 from app.gateway.upstreams.conversation import Conversation
 from app.gateway.upstreams.http.connection import Broken, Exchange, Head
 from app.gateway.upstreams.http.events import Event
-from app.gateway.upstreams.link import NotSpoken, SessionEnded
+from app.gateway.upstreams.link import NotSpoken, Refused, SessionEnded
 from app.protocol.errors import INTERNAL_ERROR
 
 _SHOWN = 300
@@ -123,9 +123,7 @@ def refusal(head: Head, body: bytes, number: int, *, has_session: bool) -> Excep
     if status == 404 and has_session:
         return SessionEnded("its session has ended", unsent=True)
     if status in (401, 403):
-        return UpstreamUnavailable(
-            f"it refuses us with status {status}: give it the headers that it wants, as Authorization", unsent=True
-        )
+        return Refused(f"it refuses us with status {status}: give it the headers that it wants, as Authorization")
     try:
         message = _decode(body)
     except (msgspec.MsgspecError, RecursionError, ValueError):
@@ -140,7 +138,7 @@ def refusal(head: Head, body: bytes, number: int, *, has_session: bool) -> Excep
     shown = body[:_SHOWN].decode("utf-8", "replace").strip()
     told = f"it answered with status {status}" + (f": {shown}" if shown else "")
     if status == 429 or 300 <= status < 400:
-        return UpstreamUnavailable(told, unsent=True)
+        return Refused(told)
     if status >= 500:
         return NotSpoken(told, another=False) if status in (500, 501) else UpstreamUnavailable(told)
     return NotSpoken(f"{told} (is this the address of an MCP server?)", another=True)

@@ -22,7 +22,7 @@ from app.gateway.upstreams.http.connection import Broken
 from app.gateway.upstreams.http.pool import Pool, Unreachable
 from app.gateway.upstreams.http.request import Requests
 from app.gateway.upstreams.http_exchanges import CallExchange, Cut, ListenExchange, Moved
-from app.gateway.upstreams.link import NotSpoken
+from app.gateway.upstreams.link import NotSpoken, Refused
 from app.gateway.upstreams.mirror import Mirror
 from app.gateway.upstreams.options import UpstreamOptions
 from app.protocol.revisions import NEWEST_WITH_HANDSHAKE, REVISIONS, Revision
@@ -190,8 +190,10 @@ class HttpLink:
 
     async def _resumed(self, call: Any, exchange: CallExchange, cut: Cut) -> Raw:
         """The rest of an answer whose stream was cut, where the server lets us have it."""
+        retry: float | None = None
         for _ in range(_MAX_RESUMPTIONS):
-            last, retry = exchange.last_id, exchange.retry
+            last = exchange.last_id
+            retry = retry if exchange.retry is None else exchange.retry
             if last is None or self._session is None or self.dialect.stateless:
                 break
             call.reopen()
@@ -260,11 +262,11 @@ class HttpLink:
     def _move(self, reference: str, times: int) -> None:
         """Follow the server to another address of its own."""
         if times > _MAX_REDIRECTS:
-            raise UpstreamUnavailable("it sends us from one address to the next", unsent=True)
+            raise Refused("it sends us from one address to the next")
         try:
             self._address = self._address.joined(reference)
         except ValueError as error:
-            raise UpstreamUnavailable(f"it is elsewhere: {error}", unsent=True) from None
+            raise Refused(f"it is elsewhere: {error}") from None
         self._requests = Requests(self._address, self._requests.own)
 
     def _checked(self, session: bytes | None) -> bytes | None:

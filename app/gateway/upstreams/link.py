@@ -22,6 +22,13 @@ class NotSpoken(UpstreamUnavailable):
         self.another = another
 
 
+class Refused(UpstreamUnavailable):
+    """The request was not taken, and would not be if it was sent again at once."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, unsent=True)
+
+
 class Link(Protocol):
     """A way to a server. It may be opened again and again; what runs over a former opening fails or goes on."""
 

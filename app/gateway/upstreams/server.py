@@ -10,7 +10,7 @@ from msgspec import Raw
 from app.gateway.upstream import About, Downstream, ListName, News, UpstreamFailure, UpstreamUnavailable
 from app.gateway.upstreams.gate import Gate, GateFull
 from app.gateway.upstreams.keeping import KeptLink, MakeLink
-from app.gateway.upstreams.link import NotSpoken, SessionEnded
+from app.gateway.upstreams.link import NotSpoken, Refused, SessionEnded
 from app.gateway.upstreams.listing import LISTS, all_items
 from app.gateway.upstreams.options import UpstreamOptions
 from app.gateway.upstreams.rounds import answered_by, asks_for_input
@@ -150,7 +150,7 @@ class ServerUpstream:
                     raise
                 failed += 1
                 await self.list("tools")  # some of its arguments are repeated in headers: the list says which
-            except _Refused:
+            except Refused:
                 raise
             except UpstreamUnavailable as error:
                 failed += 1
@@ -171,7 +171,7 @@ class ServerUpstream:
             trial = self._breaker.enter()
         except CircuitOpen as error:
             gate.leave()
-            raise _Refused(f"Server {self._id!r} is {error}.", unsent=True) from None
+            raise Refused(f"Server {self._id!r} is {error}.") from None
         failed: bool | None = None
         try:
             result = await self._link.request(method, params, downstream, left, once=once)
@@ -185,7 +185,10 @@ class ServerUpstream:
             failed = self._kept.tells()
             if isinstance(error, NotSpoken) and error.another:
                 self._kept.lose(str(error))
-            raise UpstreamUnavailable(f"Server {self._id!r}: {error}.", unsent=error.unsent) from None
+            told = f"Server {self._id!r}: {error}."
+            raise (
+                Refused(told) if isinstance(error, Refused) else UpstreamUnavailable(told, unsent=error.unsent)
+            ) from None
         except TimeoutError:
             failed = True
             raise TimeoutError(f"Server {self._id!r} did not answer {method} in time.") from None
@@ -203,12 +206,12 @@ class ServerUpstream:
         except TimeoutError:
             raise TimeoutError(f"Server {self._id!r} had no room for {method} in time.") from None
         except GateFull as error:
-            raise _Refused(f"Server {self._id!r} is busy: {error}. Try again later.", unsent=True) from None
+            raise Refused(f"Server {self._id!r} is busy: {error}. Try again later.") from None
         return left - (self._loop.time() - began)
 
     def _check(self) -> None:
         if not self._kept.up:
-            raise _Refused(f"Server {self._id!r} is not there: {self._kept.reason}.", unsent=True)
+            raise Refused(f"Server {self._id!r} is not there: {self._kept.reason}.")
 
     async def _soon(self, wait: float, end: float) -> bool:
         """Wait before another attempt; whether there is a server and time for it."""
@@ -217,7 +220,3 @@ class ServerUpstream:
             return False
         await asyncio.sleep(wait)
         return await self._kept.there_within(min(self._options.backoff.most, end - self._loop.time()))
-
-
-class _Refused(UpstreamUnavailable):
-    """Not even tried."""

@@ -176,12 +176,21 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._fail(_cause(error))
+            if self._complete:
+                self._keep = False
+                self._completed()
+            else:
+                self._fail(_cause(error))
             return
         if not self._headers_done and self._header_bytes > _MAX_HEADER_BYTES:
             self._fail("its headers are too long")
         elif self._complete:
             self._completed()
+
+    def on_message_begin(self) -> None:
+        if self._complete:
+            self._keep = False
+            raise _Refused("it answers what was not asked")  # what it answered before stands
 
     def on_header(self, name: bytes, value: bytes) -> None:
         head = self._head
