@@ -7,12 +7,10 @@ Only ever waits for pids that it names. A `waitpid(-1)` would take the exit stat
 from __future__ import annotations
 
 import os
-import signal
-from contextlib import suppress
 from pathlib import Path
 
 from app.gateway.children.keeper import _wire as wire
-from app.gateway.children.keeper._tree import children_of, descendants_of, session_of, state_of
+from app.gateway.children.keeper._tree import children_of, kill_below, session_of, state_of
 
 
 class Adopted:
@@ -26,11 +24,7 @@ class Adopted:
     def end(self) -> int:
         """Kill what is below us and carries the mark, or is in a session of our children. Returns how many are left."""
         roots = [pid for pid in children_of(os.getpid()) if self._ours(pid)]
-        for root in roots:
-            for pid in (root, *descendants_of(root)):  # these come to us when their parents are gone
-                self._killed.add(pid)
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
+        self._killed.update(kill_below(roots))  # they come to us when their parents are gone
         return sum(not reap(root) for root in roots)
 
     def _ours(self, pid: int) -> bool:

@@ -68,6 +68,10 @@ class Child:
         self.move("starting")
         self._loop.add_reader(control.fileno(), self._hear)
 
+    def __repr__(self) -> str:
+        watch = "unwatched" if self.unwatched.is_set() else f"minder {self.minder}"
+        return f"<Child {self.number} of {self.command.server}: {self._state}, pid {self.pid}, {watch}>"
+
     async def connect(self, stdin: int, stdout: IO[bytes], stderr: IO[bytes]) -> None:
         """Take its pipes into the event loop."""
         self.lines = ChildLines(
@@ -99,13 +103,9 @@ class Child:
         """Begin to end it: the end of its input, SIGTERM, SIGKILL, each after its time. Returns at once."""
         if self._stopping or self.gone.is_set():
             return
-        self._stopping = True
         self.move("stopping")
         self.lines.close_input()
-        self._signal_minder(signal.SIGCONT)  # its child can have stopped it
-        self._say(wire.STOP, self.command.after_input, self.command.after_term)
-        patience = self.command.after_input + self.command.after_term + _MINDER
-        self._impatience = self._loop.call_later(patience, self._signal_minder, signal.SIGKILL)
+        self._end_within(self.command.after_input, self.command.after_term)
 
     async def stop(self) -> None:
         """End it, and wait until nothing of it is left."""
@@ -114,8 +114,8 @@ class Child:
 
     def kill(self) -> None:
         """End it at once, whatever it is doing."""
-        self._stopping = True
-        self._say(wire.STOP, 0.0, 0.0)
+        if not self.gone.is_set():
+            self._end_within(0.0, 0.0)
 
     async def reaped(self, strays: int = 0) -> None:
         """Nothing of it is left, its keeper says: let go of what is ours."""
@@ -161,8 +161,8 @@ class Child:
 
     def _told(self, message: wire.Message) -> None:
         match message:
-            case (wire.RUNNING, int(minder), int(pid)):
-                self.minder, self.pid = minder, pid
+            case (wire.RUNNING, int(pid)):
+                self.pid = pid
                 if not self._started.done():
                     self._started.set_result(None)
             case (wire.REFUSED, int(number)):
@@ -182,6 +182,16 @@ class Child:
         if why != wire.MEMORY:
             return why
         return f"ended: it took more memory than its limit of {self.command.memory >> 20} MiB"
+
+    def _end_within(self, after_input: float, after_term: float) -> None:
+        self._stopping = True
+        self._signal_minder(signal.SIGCONT)  # its child can have stopped it
+        with suppress(OSError):
+            self._control.send(wire.pack(wire.STOP, after_input, after_term))
+        if self._impatience is not None:
+            self._impatience.cancel()
+        patience = after_input + after_term + _MINDER
+        self._impatience = self._loop.call_later(patience, self._signal_minder, signal.SIGKILL)
 
     def _signal_minder(self, number: signal.Signals) -> None:
         """Killed, it leaves the tree to the keeper to end."""
@@ -221,10 +231,6 @@ class Child:
         self._pipes -= 1
         if self._pipes == 0:
             self._drained.set()
-
-    def _say(self, *message: object) -> None:
-        with suppress(OSError):
-            self._control.send(wire.pack(*message))
 
     def _lose_control(self) -> None:
         if self._control.fileno() >= 0:

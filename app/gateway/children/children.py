@@ -29,6 +29,7 @@ _STDIN, _STDOUT, _STDERR = 64 << 10, 256 << 10, 64 << 10
 # Beyond 64 MiB of pipes a user's new ones get two pages each, so they are not as large as they could be.
 _START_WITHIN = 20.0
 _MINDERS_WITHIN = 10.0  # seconds that minders have to end their children when the keeper is gone
+_PACE, _QUIET = 0.02, 5  # seconds between looks for what they leave, and how often there must be nothing
 _ZOMBIES_EVERY = 30.0
 
 
@@ -46,6 +47,9 @@ class Children:
         self._tasks: set[asyncio.Task[None]] = set()
         self._zombies = Zombies()
         self._look: asyncio.TimerHandle | None = None
+
+    def __repr__(self) -> str:
+        return f"<Children under {self.keeper}: {list(self._alive.values())}>"
 
     def __len__(self) -> int:
         """How many there are, those that are ending included."""
@@ -130,7 +134,7 @@ class Children:
         if self._link is None or not self._link.alive:
             adopt_orphans()
             try:
-                link = self._link = KeeperLink(reaped=self._reaped)
+                link = self._link = KeeperLink(self._told)
             except OSError as error:
                 raise LaunchError(f"the keeper of child processes cannot be started: {error}") from error
             link.when_gone(self._keeper_gone)
@@ -138,17 +142,21 @@ class Children:
                 self._look_for_zombies()
         return self._link
 
-    def _reaped(self, number: int, strays: int) -> None:
+    def _told(self, what: str, number: int, count: int) -> None:
         child = self._alive.get(number)
-        if child is not None:
-            self._do(self._let_go(child, strays))
+        if child is None:
+            return
+        if what == wire.FORKED:
+            child.minder = count
+        else:
+            self._do(self._let_go(child, count))
 
     async def _let_go(self, child: Child, strays: int) -> None:
         await child.reaped(strays)
         self._alive.pop(child.number, None)
 
     def _forget(self, child: Child) -> None:
-        self._reaped(child.number, 0)
+        self._do(self._let_go(child, 0))
 
     def _keeper_gone(self, link: KeeperLink) -> None:
         """Its children end with it: their minders see to that, and we to what they leave."""
@@ -164,14 +172,13 @@ class Children:
                 await asyncio.gather(*(child.unwatched.wait() for child in children))
         adopted = Adopted(link.mark, {child.pid for child in children if child.pid})
         minders = {child.minder for child in children if child.minder}
-        pause = 0.002
-        while True:
+        patience = 0
+        while patience < _QUIET:
             left = adopted.end()
             minders = {minder for minder in minders if not reap(minder)}
-            if not left and not minders:
-                break
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 0.5)
+            # What was orphaned and ended by itself shows no sign of whose it was; twice seen, it is nobody's.
+            patience = 0 if left or minders or self._zombies.look() else patience + 1
+            await asyncio.sleep(_PACE)
         for child in children:
             await asyncio.to_thread(remove, child.private)  # in case that its minder could not
             await self._let_go(child, 0)

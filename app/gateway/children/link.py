@@ -32,10 +32,10 @@ class KeeperGone(Exception):
 class KeeperLink:
     """A keeper that was started, and the socket to it."""
 
-    def __init__(self, *, reaped: Callable[[int, int], None]) -> None:
+    def __init__(self, told: Callable[[str, int, int], None]) -> None:
         self.mark = secrets.token_hex(8)
         """By which its processes are known when it is gone."""
-        self._reaped = reaped
+        self._told = told
         self._when_gone: Callable[[KeeperLink], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, wire.PACKETS)
@@ -101,8 +101,7 @@ class KeeperLink:
             except OSError:
                 data = b""
             if data:
-                _, number, strays = wire.unpack(data)
-                self._reaped(number, strays)
+                self._told(*wire.unpack(data))
                 continue
             self._let_go()
             if self._when_gone is not None:

@@ -18,7 +18,7 @@ from app.gateway.children.keeper import _wire as wire
 from app.gateway.children.keeper._minder import be_minder
 from app.gateway.children.keeper._removal import remove
 from app.gateway.children.keeper._spawn import adopt_orphans
-from app.gateway.children.keeper._tree import LINUX, children_of, descendants_of, state_of
+from app.gateway.children.keeper._tree import LINUX, children_of, kill_below
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,31 +91,49 @@ class Keeper:
         if LINUX:
             self._poll.register(handle, select.POLLIN)
         self._minders[pid] = (number, handle, private)
+        self._tell(wire.FORKED, number, pid)
 
     def _reap(self) -> None:
-        for pid in [pid for pid in self._minders if _ended(pid)]:
-            number, handle, private = self._minders.pop(pid)
+        """Wait for all that have ended, and end what a minder that was killed left behind."""
+        gone = self._wait()
+        if not gone:
+            return
+        strays = self._end_strays(gone)
+        for number, handle, private in gone:
             if LINUX:
                 self._poll.unregister(handle)
                 os.close(handle)
-            strays = self._end_strays()
             remove(private)  # in case that its minder could not
             self._tell(wire.REAPED, number, strays)
+            strays = 0
 
-    def _end_strays(self) -> int:
-        """End what is ours and no minder: it was a killed minder's."""
+    def _wait(self) -> list[tuple[int, int, str]]:
+        """The minders that have ended; strays that have are forgotten."""
+        gone: list[tuple[int, int, str]] = []
+        while self._minders:
+            try:
+                pid, _ = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            if pid in self._minders:
+                gone.append(self._minders.pop(pid))
+        return gone
+
+    def _end_strays(self, gone: list[tuple[int, int, str]]) -> int:
+        """End what is ours and no minder. Minders that end meanwhile are added to `gone`."""
         ended: set[int] = set()
         while True:
-            strays = [pid for pid in children_of(os.getpid()) if pid not in self._minders]
-            if not strays:
+            gone += self._wait()
+            below = [pid for pid in children_of(os.getpid()) if pid not in self._minders]
+            if not below:
                 return len(ended)
-            for stray in strays:
-                for pid in (stray, *descendants_of(stray)):
-                    if state_of(pid) not in ("Z", ""):
-                        ended.add(pid)
-                    _kill(pid, _KILL)
-                _ended(stray)
-            time.sleep(0.001)
+            for pid in kill_below(below):
+                ended.add(pid)
+            for pid in below:
+                _wait_for(pid)
+            time.sleep(0.0005)
 
     def _leave(self) -> None:
         """The minders have seen the end of the gateway too; a stopped or stuck one is not waited for."""
@@ -129,7 +147,7 @@ class Keeper:
                 for pid in self._minders:
                     _kill(pid, _KILL)
             time.sleep(0.005)
-        self._end_strays()
+        self._end_strays([])
 
     def _tell(self, *message: Any) -> None:
         try:
@@ -141,11 +159,11 @@ class Keeper:
 _CLOSE_ON_EXEC = getattr(_socket, "MSG_CMSG_CLOEXEC", 0)
 
 
-def _ended(pid: int) -> bool:
+def _wait_for(pid: int) -> None:
     try:
-        return os.waitpid(pid, os.WNOHANG)[0] == pid
+        os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
-        return True
+        pass  # reaped already
 
 
 def _kill(pid: int, number: int) -> None:

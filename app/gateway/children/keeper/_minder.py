@@ -14,7 +14,7 @@ from _socket import socket
 from app.gateway.children.keeper import _wire as wire
 from app.gateway.children.keeper._removal import remove
 from app.gateway.children.keeper._spawn import adopt_orphans, become
-from app.gateway.children.keeper._tree import LINUX, children_of, descendants_of, memory_of, state_of
+from app.gateway.children.keeper._tree import LINUX, children_of, descendants_of, kill_below, memory_of, state_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Minder:
         if refused is not None:
             self._tell(wire.REFUSED, refused)
         else:
-            self._tell(wire.RUNNING, os.getpid(), self._main)
+            self._tell(wire.RUNNING, self._main)
             self._watch()
         self._sweep()
 
@@ -72,10 +72,21 @@ class Minder:
         if self._main == 0:
             become(argv, environment, directory, streams, self._limits, parent, writing)
         os.close(writing)
+        if not self._wait_for(reading):
+            _kill(self._main, _KILL)
         said = os.read(reading, 16)
         os.close(reading)
         self._running = True
         return int(said) if said else None
+
+    def _wait_for(self, reading: int) -> bool:
+        """Until it can be read; False when somebody wants an end before that, for a process can be stopped anywhere."""
+        poll = select.poll()
+        poll.register(reading, select.POLLIN)
+        poll.register(self._alive, select.POLLIN)
+        if self._control is not None:
+            poll.register(self._control.fileno(), select.POLLIN)
+        return any(descriptor == reading for descriptor, _ in poll.poll())
 
     def _watch(self) -> None:
         poll = select.poll()
@@ -171,13 +182,12 @@ class Minder:
             now = time.monotonic()
             if now >= polite:
                 self._note_orphans()
-                for pid in descendants_of(os.getpid()):
-                    _kill(pid, _KILL)
+                kill_below(children_of(os.getpid()))
             if now >= stuck:
                 self._tell(wire.STUCK, children_of(os.getpid()))
                 stuck = float("inf")
             time.sleep(pause)
-            pause = min(pause * 2, 0.02 if stuck != float("inf") else 1.0)
+            pause = min(pause * 1.5, 0.02 if stuck != float("inf") else 1.0)
 
     def _group(self) -> list[int]:
         """Descendants that are in the child's own group still."""

@@ -6,6 +6,7 @@ import os
 import sys
 
 LINUX = sys.platform == "linux"
+_KILL = 9
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -32,6 +33,26 @@ def descendants_of(pid: int) -> list[int]:
         found += ahead
         ahead = [child for parent in ahead for child in children_of(parent)]
     return found
+
+
+def kill_below(pids: list[int]) -> list[int]:
+    """SIGKILL for all of them that live, and for all below them; returns whom it was sent to.
+
+    The youngest first: where processes keep forking, it is the youngest that forks next.
+    """
+    killed: list[int] = []
+    ahead = pids
+    found = list(pids)
+    while ahead:
+        ahead = [child for parent in ahead for child in children_of(parent)]
+        found += ahead
+    for pid in reversed(found):
+        try:
+            os.kill(pid, _KILL)
+        except (ProcessLookupError, PermissionError):
+            continue  # it ended meanwhile
+        killed.append(pid)
+    return killed
 
 
 def state_of(pid: int) -> str:

@@ -24,13 +24,14 @@ MARK = "SLIPWAY_CHILD_OF"
 
 # The gateway to the keeper: (START, number, argv, environment, directory, private directory, limits), with descriptors.
 START = "start"
-# The keeper to the gateway: (REAPED, number, strays), once no process of that number is left.
-REAPED = "reaped"
+# The keeper to the gateway.
+FORKED = "forked"  # (FORKED, number, the minder's pid)
+REAPED = "reaped"  # (REAPED, number, strays), once no process of that number is left
 
 # The gateway to a minder: (STOP, seconds after the end of its input, seconds after SIGTERM).
 STOP = "stop"
 # A minder to the gateway.
-RUNNING = "running"  # (RUNNING, the minder's pid, the child's pid)
+RUNNING = "running"  # (RUNNING, the child's pid)
 REFUSED = "refused"  # (REFUSED, errno): it cannot be executed
 EXITED = "exited"  # (EXITED, wait status, why it was killed): the child itself is gone, its descendants may not be
 GONE = "gone"  # (GONE, orphans, most memory): nothing is left
