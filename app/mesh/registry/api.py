@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable
 
@@ -20,8 +19,10 @@ from app.mesh.registry.http import (
     Disconnected,
     Parameters,
     answer,
+    cursor_of,
     header,
     method_not_allowed,
+    place_of,
     read_body,
     refuse,
 )
@@ -100,7 +101,7 @@ class Api:
     async def _list(self, query: Parameters, send: Send) -> None:
         name, state = query.one("name"), query.choice("state", _STATES)
         limit = query.number("limit", DEFAULT_LIMIT, MAX_LIMIT)
-        after = _cursor(query.one("cursor"))
+        after = place_of(query.one("cursor"))
         wanted = None if state is None else _STATES[state]
         ids = sorted(entry.record.id for entry in self._replica.directory.named(name)) if name else self._ids()
         shown_: list[Entry] = []
@@ -115,7 +116,7 @@ class Api:
             shown_.append(entry)
         told: dict[str, object] = {"agents": [view(entry.record, entry.state, entry.load) for entry in shown_]}
         if more:
-            told["nextCursor"] = urlsafe_b64encode(shown_[-1].record.id.encode()).decode().rstrip("=")
+            told["nextCursor"] = cursor_of(shown_[-1].record.id)
         if not self._replica.up:
             told["stale"] = True
         await answer(send, 200, told, headers=self._marks())
@@ -180,13 +181,3 @@ def read_query(scope: Scope, known: frozenset[str] = _DISCOVER) -> Query:
     except VersionError as error:
         raise Problem(400, "The query cannot be read", f"version: {error}", field="version") from None
     return made
-
-
-def _cursor(text: str | None) -> str:
-    if text is None:
-        return ""
-    try:
-        return urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")
-    except ValueError:
-        remedy = "use nextCursor of the page before"
-        raise Problem(400, "The query cannot be read", f"cursor is {shown(text)}: {remedy}", field="cursor") from None

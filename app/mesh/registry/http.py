@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
@@ -98,3 +99,19 @@ class Parameters:
             detail = f"{name} is {shown(text)}: give {', '.join(choices)}"
             raise Problem(400, "The query cannot be read", detail, field=name)
         return text
+
+
+def cursor_of(place: str) -> str:
+    """A place in a list, as the next request names it."""
+    return urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
+def place_of(cursor: str | None) -> str:
+    """The place that a cursor names; empty for none. Raises `Problem`."""
+    if cursor is None:
+        return ""
+    try:
+        return b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+    except ValueError:
+        detail = f"cursor is {shown(cursor)}: use the one that the page before gave"
+        raise Problem(400, "The query cannot be read", detail, field="cursor") from None

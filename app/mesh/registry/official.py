@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +12,7 @@ from app.mesh.model import State, when
 from app.mesh.problems import Problem, shown
 from app.mesh.registry.access import Access
 from app.mesh.registry.directory import Directory, Entry
-from app.mesh.registry.http import Parameters, answer, method_not_allowed
+from app.mesh.registry.http import Parameters, answer, cursor_of, method_not_allowed, place_of
 from app.mesh.versions import VersionError, parse_version
 
 NAMESPACE = "io.mcp.mesh"
@@ -63,7 +62,8 @@ class OfficialApi:
         search = (query.one("search") or "").lower()
         version = query.one("version")
         since = _since(query.one("updated_since"))
-        after = _cursor(query.one("cursor"))
+        name, _, text = place_of(query.one("cursor")).partition(" ")
+        after = (name, text)
         found: list[Server] = []
         metadata: dict[str, Any] = {}
         for server in self._after(after, search):
@@ -72,7 +72,7 @@ class OfficialApi:
             if len(found) == limit:
                 last = found[-1]["server"]
                 place = f"{last['name'].partition('/')[2]} {last['version']}"
-                metadata["nextCursor"] = urlsafe_b64encode(place.encode()).decode().rstrip("=")
+                metadata["nextCursor"] = cursor_of(place)
                 break
             found.append(server)
         return {"servers": found, "metadata": {"count": len(found), **metadata}}
@@ -183,14 +183,3 @@ def _since(text: str | None) -> datetime | None:
         remedy = "give a time like 2026-01-31T08:00:00Z"
         raise Problem(400, "The query cannot be read", f"updated_since is {shown(text)}: {remedy}") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _cursor(text: str | None) -> tuple[str, str]:
-    if text is None:
-        return "", ""
-    try:
-        name, _, version = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii").partition(" ")
-    except ValueError:
-        remedy = "use metadata.nextCursor of the page before"
-        raise Problem(400, "The query cannot be read", f"cursor is {shown(text)}: {remedy}", field="cursor") from None
-    return name, version
