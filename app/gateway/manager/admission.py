@@ -1,21 +1,14 @@
-"""What a person asks for, looked at before anything is kept: mistakes are refused, a registry that is away is not."""
+"""What a person asks for, looked at: mistakes are told by field."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
-
-import msgspec
 
 from app.gateway.manager.checks import spec_problems
 from app.gateway.manager.model import Problem, Refused, Wanted
 from app.gateway.manager.naming import name_problem, server_id
-from app.gateway.manager.parts import Parts
 from app.gateway.resolving import ResolveError
 from app.gateway.spec import ServerSpec
-
-logger = logging.getLogger("slipway.gateway.manager")
 
 _MOST_TTL = 366 * 86_400.0
 
@@ -46,18 +39,7 @@ def check(name: str | None, spec: ServerSpec, ttl: float | None = None) -> None:
         raise Refused(problems)
 
 
-async def resolved(wanted: Wanted, parts: Parts) -> Wanted:
-    """With what is to be launched, if the registry answers. Raises `Refused` for what may not run or lacks settings."""
-    try:
-        async with asyncio.timeout(parts.limits.resolve_seconds):
-            launch = await parts.resolver.resolve(wanted.name, wanted.spec)
-    except ResolveError as error:
-        prefix = f"servers.{wanted.name}."
-        raise Refused(
-            [Problem(field=where.removeprefix(prefix), value="", remedy=text) for where, text in error.problems]
-        ) from error
-    except Exception:
-        logger.info("could not be resolved yet", exc_info=True, extra={"fields": {"server": wanted.id}})
-        return wanted
-    launch = msgspec.structs.replace(launch, id=wanted.instance)
-    return msgspec.structs.replace(wanted, launch=launch, policy=parts.policy)
+def refused(name: str, error: ResolveError) -> Refused:
+    """The same by field: what is missing, or may not run."""
+    prefix = f"servers.{name}."
+    return Refused([Problem(field=where.removeprefix(prefix), value="", remedy=text) for where, text in error.problems])

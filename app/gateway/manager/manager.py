@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from app.gateway.launcher import Launcher
-from app.gateway.manager.admission import check, resolved, wanted_of
+from app.gateway.manager.admission import check, refused, wanted_of
 from app.gateway.manager.audit import audit
 from app.gateway.manager.fleet import Fleet
 from app.gateway.manager.launches import Launches
 from app.gateway.manager.metrics import ManagerMetrics
-from app.gateway.manager.model import SETTLED, Conflict, ManagerError, ServerStatus, Wanted
+from app.gateway.manager.model import SETTLED, Conflict, ManagerError, Refused, ServerStatus, Wanted
 from app.gateway.manager.naming import default_name, distinct_name, other_instance, server_id
 from app.gateway.manager.parts import ManagerLimits, Parts, Place
 from app.gateway.manager.seams import Catalogue, OpenUpstream, Resolver
@@ -199,11 +199,12 @@ class Manager:
         if len(self._fleet.servers) >= self.limits.servers:
             raise Conflict(f"{self.limits.servers} servers run, which is the most there may be: stop one first")
         wanted = msgspec.structs.replace(wanted, instance=wanted.id)
-        if wanted.source == "started":
-            wanted = await resolved(wanted, self._parts)
         if not await self.store.put(wanted, replacing=None):
             raise Conflict(f"somebody else started {wanted.id} at the same moment: look at it, and try again")
         server = self._fleet.add(wanted)
+        if refusal := await self._refusal(server):
+            await self._remove(server)
+            raise refusal
         return server.status()
 
     async def _again(self, known: Server, wanted: Wanted, *, replace: bool) -> ServerStatus:
@@ -228,12 +229,22 @@ class Manager:
             known.keep_up()
             return known.status()
         wanted = msgspec.structs.replace(wanted, instance=other_instance(known.instance, wanted.id))
-        if not declared:
-            wanted = await resolved(wanted, self._parts)
         await self._put(wanted, known)
         self._fleet.expiry.set(wanted.id, wanted.expires)
         await known.change(wanted)
+        if refusal := await self._refusal(known):
+            await self._put(before, known)
+            await known.change(before)
+            raise refusal
         return known.status()
+
+    async def _refusal(self, server: Server) -> Refused | None:
+        """What a person asked for and cannot have, if that is known soon; what a file declares stays, as failed."""
+        if server.wanted.source == "declared":
+            return None
+        unsure = ("pending", "resolving")
+        await self._fleet.until(server.id, self.limits.refuse_seconds, lambda status: status.phase not in unsure)
+        return None if server.refusal is None else refused(server.wanted.name, server.refusal)
 
     async def _put(self, wanted: Wanted, known: Server) -> None:
         """In the place of what is known, which its own task may just be completing with what it was resolved to."""

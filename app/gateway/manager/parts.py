@@ -20,8 +20,11 @@ class ManagerLimits:
     """How long things may take, and how many of them at once."""
 
     start_seconds: float = 180.0
-    """From launching a server until its tools are listed; installing its package is part of it."""
-    resolve_seconds: float = 60.0
+    """From launching a server until its tools are listed."""
+    resolve_seconds: float = 180.0
+    """Until its registry answered and its package is installed."""
+    refuse_seconds: float = 2.0
+    """A start that turns out within so long to be a mistake is refused; later, it is a server that failed."""
     stop_seconds: float = 30.0
     starts_at_once: int = 32
     servers: int = 500

@@ -33,6 +33,8 @@ class Server:
         self.wanted = wanted
         self.last_words: list[str] = []
         """What an instance that did not start wrote last."""
+        self.refusal: ResolveError | None = None
+        """Why it cannot be started as it is wanted, whatever comes; None for all that may pass."""
         self._parts = parts
         self._changed = changed
         self._news = asyncio.Event()
@@ -73,7 +75,7 @@ class Server:
     async def change(self, wanted: Wanted) -> None:
         """Want another spec: the one that runs serves until the new one is ready."""
         await self._halt()
-        self.wanted = wanted
+        self.wanted, self.refusal = wanted, None
         self._set("pending")
         self.keep_up()
 
@@ -123,13 +125,14 @@ class Server:
             self._news.clear()
             try:
                 await self._bring_up()
-                failed = 0
+                failed, self.refusal = 0, None
                 if not await self._stay_up():
                     return
                 await self._sleep(limits.retry_first * random.random())  # noqa: S311 (to spread, not to hide)
             except (NotStarted, ResolveError) as error:
                 failed += 1
-                if isinstance(error, ResolveError) and self.wanted.launch is not None:
+                self.refusal = error if isinstance(error, ResolveError) else None
+                if self.refusal is not None and self.wanted.launch is not None:
                     # It ran under other rules, and may no longer.
                     await self._berth.quietly(self._parts.catalogue.remove(self.id))
                     await self._berth.clear()
@@ -141,7 +144,7 @@ class Server:
                     self._parts.launches.unlisten(self.wanted.instance)
                 self._news.clear()  # what stopping it told is no reason to try again at once
                 wait = min(limits.retry_most, limits.retry_first * 2 ** (failed - 1))
-                await self._sleep(None if isinstance(error, ResolveError) else wait)
+                await self._sleep(None if self.refusal is not None else wait)
                 if await self._parts.store.claim(self.id) is not None:
                     return
 

@@ -113,7 +113,7 @@ async def test_while_redis_is_away_servers_run_on_and_no_new_one_is_taken(replic
     await until(lambda: list(yard_a.launcher.running) == ["calc"])
 
     async with asyncio.timeout(5):
-        while not await serves(a.store):
+        while not await serves(a.store):  # noqa: ASYNC110 (it is elsewhere)
             await asyncio.sleep(0.05)
     await a.start("other", TWO)
     await until(lambda: [s.phase for s in a.list()] == ["ready", "ready"])

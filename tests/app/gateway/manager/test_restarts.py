@@ -48,8 +48,10 @@ async def test_a_file_that_is_no_list_of_servers_is_an_error_with_a_remedy(tmp_p
 
 
 async def test_a_file_that_cannot_be_written_refuses_the_start_and_nothing_runs(yard, tmp_path):
-    (tmp_path / "file").write_text("")
-    manager = await started(yard, FileStore(tmp_path / "file" / "state.json"))
+    (tmp_path / "folder").mkdir()
+    manager = await started(yard, FileStore(tmp_path / "folder" / "state.json"))
+    (tmp_path / "folder").rmdir()
+    (tmp_path / "folder").write_text("no folder any more")
     with pytest.raises(StoreError, match="cannot be written"):
         await manager.start("one", ONE)
     assert manager.list() == []
