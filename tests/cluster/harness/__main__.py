@@ -96,13 +96,12 @@ def run(node: Node, command: list[str]) -> int:
     try:
         up(node)
         # In the node's cgroup, what a killed test leaves running ends with the node.
-        code = timed(node, tracked(command))
+        return timed(node, tracked(command))
     finally:
         stop(node)
         tell(node)
-    if changed := snapshot() ^ before:
-        raise NotReadyError("the machine is not as it was before the node:\n" + "\n".join(sorted(changed)))
-    return code
+        if changed := snapshot() ^ before:
+            raise NotReadyError("the machine is not as it was before the node:\n" + "\n".join(sorted(changed)))
 
 
 def timed(node: Node, command: list[str]) -> int:
