@@ -22,7 +22,7 @@ from app.gateway.resolving import ResolveOptions, Resolver
 from app.gateway.spec import Limits
 from app.gateway.upstream import Upstream
 from app.gateway.upstreams import UpstreamOptions, open_upstream
-from app.lifecycle import Check
+from app.lifecycle import Amiss, Check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +84,12 @@ class Gateway:
 
     @property
     def checks(self) -> dict[str, Check]:
-        """What /ready tells of: the launcher, the store of what shall run, the configuration file."""
-        checks: dict[str, Check] = {"launcher": self.launcher.check, "servers": self.store.ping}
+        """What /ready tells of: whether servers can be started, which do not run, and what is wrong with the file."""
+        checks: dict[str, Check] = {
+            "launcher": self.launcher.check,
+            "server store": self.store.ping,
+            "servers": self._check_servers,
+        }
         if self.reconciler is not None:
             checks["configuration"] = self.reconciler.check
         return checks
@@ -113,6 +117,11 @@ class Gateway:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    async def _check_servers(self) -> None:
+        failed = [status.id for status in self.manager.list() if status.phase == "failed"]
+        if failed:
+            raise Amiss(f"not running: {', '.join(failed)}")
 
     def _open_upstream(self, server_id: str, endpoint: Endpoint) -> Upstream:
         return open_upstream(server_id, endpoint, self.options.upstream)
