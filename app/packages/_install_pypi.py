@@ -40,8 +40,6 @@ async def install_pypi(
         "--generate-hashes",
         "--no-header",
         "--no-annotate",
-        "--python",
-        python,
     )
     await clients.run((uv, *compile_it, "--python", python, *build, *quiet, "-o", "locked.txt"), folder, what, **_STILL)
     _judge(folder / "locked.txt", name, version, integrity, judge)
