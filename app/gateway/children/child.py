@@ -50,8 +50,6 @@ class Child:
         self.gone = asyncio.Event()
         self.unwatched = asyncio.Event()
         """Set when its minder is gone."""
-        self.silent = False
-        """It was ended because it closed its output and lived on."""
         self.lines: ChildLines
         self._tail = tail
         self._metrics = metrics
@@ -93,11 +91,6 @@ class Child:
         self.move("running")
         if self.command.idle is not None and self.command.speaks:
             self._look_whether_idle(self.command.idle)
-
-    @property
-    def stopping(self) -> bool:
-        """We have begun to end it."""
-        return self._stopping
 
     def end(self) -> None:
         """Begin to end it: the end of its input, SIGTERM, SIGKILL, each after its time. Returns at once."""
@@ -212,12 +205,7 @@ class Child:
     def _output_ended(self) -> None:
         self._pipe_ended()
         if not self.ended.done():  # without an output it is of no use
-            self._impatience = self._loop.call_later(_SILENT, self._end_silence)
-
-    def _end_silence(self) -> None:
-        if not self._stopping:
-            self.silent = True
-            self.end()
+            self._impatience = self._loop.call_later(_SILENT, self.end)
 
     def _look_whether_idle(self, idle: float) -> None:
         left = self.lines.touched + idle - self._loop.time()

@@ -27,6 +27,14 @@ class Ending:
         """It was stopped, not lost."""
         return self.why == wire.ASKED
 
+    def loss(self) -> str:
+        """Why it was lost, where nobody had meant it to end: it is let go only after its output has ended."""
+        if not self.asked:
+            return str(self)
+        if self.status is not None and self.status < 0:
+            return "it closed its standard output and lived on: ended"
+        return str(Ending(self.status, "", self.last))
+
     def __str__(self) -> str:
         said = f": {self.last[:_LINE]}" if self.last else ""
         if self.why == wire.ASKED:

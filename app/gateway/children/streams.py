@@ -60,6 +60,8 @@ class ChildLines(asyncio.Protocol):
         """When something was last written to it or read of it."""
         self.spoke = False
         """Whether it ever wrote a message."""
+        self.let_go = False
+        """Whether it was closed while it could still be read: its end is no loss."""
         self.idle = False
         """Whether it was ended because nobody had used it for long: opening it again when needed is enough."""
 
@@ -107,6 +109,7 @@ class ChildLines(asyncio.Protocol):
         return line
 
     async def close(self) -> None:
+        self.let_go = self.let_go or not self._at_end
         await self._close()
 
     def close_input(self) -> None:

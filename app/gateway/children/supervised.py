@@ -141,9 +141,7 @@ class Supervised:
         self._move("running", "")
         ending = await asyncio.shield(child.ended)
         await child.gone.wait()
-        if child.silent:
-            return "it closed its standard output and lived on: ended"
-        return None if child.stopping else str(ending)
+        return None if child.lines.let_go or child.lines.idle else ending.loss()
 
     async def _until_listening(self, child: Child) -> str | None:
         """Returns why it does not, where it does not."""

@@ -56,7 +56,7 @@ async def test_a_child_that_closes_its_output_but_lives_is_ended(ready):
     child = await ready("close-output")
     assert [line async for line in child.lines] == []
     await child.gone.wait()
-    assert child.silent
+    assert child.ended.result().loss() == "it closed its standard output and lived on: ended"
 
 
 async def test_a_child_over_its_memory_is_killed_and_told_why(ready):

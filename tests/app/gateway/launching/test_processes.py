@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -54,6 +55,30 @@ async def test_a_crashed_server_is_started_again_without_being_asked(processes):
             break
     assert [launched.reason for launched in seen if launched.reason] == ["killed by signal 9 (out of memory?)"]
     assert seen[-1].restarts == 1
+
+
+async def test_a_crash_is_a_crash_though_its_lines_are_closed_at_once(processes):
+    waiting = asyncio.create_task(processes.until("server", "failed"))
+    await asyncio.sleep(0)
+    launched = await processes.launcher.start(processes.spec("crash", 3))
+    while not waiting.done():
+        with suppress(LaunchError):
+            lines = await launched.endpoint.open()
+            assert [line async for line in lines] == []
+            await lines.close()
+    assert waiting.result().reason == "exit status 3: cannot find the flux capacitor"
+
+
+async def test_a_server_that_only_closes_its_output_is_lost_too(processes):
+    waiting = asyncio.create_task(processes.until("server", "failed"))
+    await asyncio.sleep(0)
+    launched = await processes.launcher.start(processes.spec("close-output"))
+    while not waiting.done():
+        with suppress(LaunchError):
+            lines = await launched.endpoint.open()
+            assert [line async for line in lines] in ([], [b'{"ready":true}'])
+            await lines.close()
+    assert waiting.result().reason == "it closed its standard output and lived on: ended"
 
 
 async def test_a_command_that_is_not_there_fails_at_once_and_says_what_to_do(processes):
