@@ -106,8 +106,13 @@ class AgentFile:
         self._db.execute("COMMIT")
 
     async def close(self) -> None:
+        """Let go when what is being written is written."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self.let_go)
+
+    def let_go(self) -> None:
+        """Close the file and leave the folder to others."""
         if self._connection is not None:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
+            self._connection.close()
             self._connection = None
         self._thread.shutdown(wait=False)
         self._lock.close()

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+import msgspec
+
 from app.mesh.model import Record, State
 from app.mesh.store import Change, MeshLimits, Move, News, OutcomeKind, Put, StoreUnavailable
 from app.mesh.stores._file import AgentFile, FolderError, set_meta, write_change, write_log
@@ -32,7 +34,8 @@ class SqliteAgents:
         self._doubtful = False
         try:
             self._load()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, msgspec.DecodeError) as error:
+            self._file.let_go()
             raise FolderError(
                 f"{self._file.path} cannot be read ({error}): restore it, or move it away and let agents register anew"
             ) from None
