@@ -149,7 +149,7 @@ class Reconciler:
         return None
 
     async def _is_a_strangers(self, key: Key, part: Part) -> bool:
-        """Whether an object is there that no agent of this name owns. Applying would take it over, and delete it once."""
+        """Whether an object is there that no agent of this name owns: to apply it would be to take it over."""
         found = await self._kube.get(KINDS[part[0]].path(key[0], part[1]))
         return found is not None and (owner_of(found) or {}).get("name") != key[1]
 

@@ -69,14 +69,13 @@ async def greet(ask: Ask, known: Era | None, *, patience: float) -> About:
         if not discovering.done():
             initializing = asyncio.ensure_future(initialize(ask))
             await asyncio.wait({discovering, initializing}, return_when=asyncio.FIRST_COMPLETED)
-        if initializing is not None and initializing.done() and initializing.exception() is None:
+        # An answer to the newer era's question counts, whatever the other greeting came to.
+        if initializing is not None and not discovering.done() and initializing.exception() is None:
             return initializing.result()
-        if initializing is None or discovering.done():
-            found = await discovering
-            if found is not None:
-                return found
-            return await (initializing if initializing is not None else initialize(ask))
-        return await discovering or await initializing
+        found = await discovering
+        if found is not None:
+            return found
+        return await (initializing if initializing is not None else initialize(ask))
     finally:
         for asked in (discovering, initializing):
             if asked is not None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -20,14 +16,13 @@ import psutil
 import pytest
 from mcp import Client as OfficialClient
 
-SUPPORT = Path(__file__).parents[1] / "support"
-sys.path.insert(0, str(SUPPORT))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+from bridging import COUNTING, Running, bridge, environment
 from hygiene import until
 from real_servers import npm_server
 
 from app.client import Client
 
-COUNTING = (sys.executable, "-I", "-S", str(SUPPORT / "counting.py"))
 INITIALIZE = {
     "jsonrpc": "2.0",
     "id": 0,
@@ -35,77 +30,6 @@ INITIALIZE = {
     "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
 }
 HEADERS = {"accept": "application/json, text/event-stream"}
-
-
-class Running:
-    """One bridge."""
-
-    def __init__(self, process: subprocess.Popen[bytes], base: str, log: Path) -> None:
-        self.process = process
-        self.base = base
-        self.log = log
-
-    @property
-    def url(self) -> str:
-        return f"{self.base}/mcp"
-
-    def children(self) -> list[psutil.Process]:
-        """The server's own processes: neither the keeper nor the minders."""
-        found = []
-        for process in psutil.Process(self.process.pid).children(recursive=True):
-            try:
-                if "counting.py" in " ".join(process.cmdline()) and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-            except psutil.NoSuchProcess:
-                continue
-        return [process for process in found if "app.gateway" not in " ".join(process.cmdline())]
-
-    def ready(self) -> tuple[int, dict]:
-        try:
-            with urllib.request.urlopen(f"{self.base}/ready", timeout=5) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
-
-
-def environment(**more: str) -> dict[str, str]:
-    ours = ("MCP_", "REDIS_", "MONGODB_")
-    return {**{k: v for k, v in os.environ.items() if not k.startswith(ours)}, **more}
-
-
-@contextmanager
-def bridge(folder: Path, *options: str, command: tuple[str, ...] = COUNTING, **settings: str) -> Iterator[Running]:
-    """A bridge on a port of its own; afterwards nothing of it may be left."""
-    log = folder / "bridge.log"
-    words = [sys.executable, "-m", "app.cli", "bridge", "--port", "0", *options, "--", *command]
-    with log.open("wb") as out:
-        process = subprocess.Popen(words, stdout=out, stderr=subprocess.STDOUT, env=environment(**settings))
-    family: list[psutil.Process] = []
-    try:
-        base = address(process, log)
-        yield Running(process, base, log)
-        family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-    finally:
-        if process.poll() is None:
-            process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-        _, left = psutil.wait_procs(family, timeout=10)
-        assert left == []
-
-
-def address(process: subprocess.Popen[bytes], log: Path) -> str:
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        for line in log.read_text().splitlines():
-            if line.startswith("{") and (said := json.loads(line)).get("event") == "serving":
-                return said["address"].removesuffix("/mcp")
-        assert process.poll() is None, log.read_text()
-        time.sleep(0.02)
-    raise AssertionError(log.read_text())
 
 
 async def counted(client: Client) -> dict:
@@ -260,10 +184,8 @@ async def test_a_child_that_dies_fails_its_call_and_is_replaced(tmp_path: Path) 
             lost = await client.call_tool("die", {})
             assert lost["isError"]
             assert "The server 'counting' is not available" in lost["content"][0]["text"]
-            async with asyncio.timeout(20):
-                while (again := await client.call_tool("count", {})).get("isError"):
-                    await asyncio.sleep(0.05)
-        assert json.loads(again["content"][0]["text"])["pid"] != first["pid"]
+            await until(lambda: running.ready()[0] == 200, 20)
+            assert (await counted(client))["pid"] != first["pid"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -290,8 +212,8 @@ async def test_a_bridge_whose_program_is_missing_is_not_ready_and_says_why(tmp_p
     with bridge(tmp_path, command=("no-such-program",)) as running:
         await until(lambda: "there is no such program" in running.ready()[1]["status"], 30)
         assert running.ready()[0] == 503
-        with urllib.request.urlopen(f"{running.base}/livez", timeout=5) as answer:
-            assert answer.status == 200
+        async with httpx.AsyncClient() as client:
+            assert (await client.get(f"{running.base}/livez")).status_code == 200
 
 
 async def test_our_own_secrets_do_not_reach_the_child(tmp_path: Path) -> None:

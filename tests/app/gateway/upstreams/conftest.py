@@ -20,7 +20,7 @@ from hygiene import Baseline
 from hygiene import until as wait_until
 
 from app.gateway.launcher import Endpoint
-from app.gateway.processes import ProcessLauncher
+from app.gateway.processes import ProcessLauncher, ProcessOptions
 from app.gateway.spec import LaunchSpec
 from app.gateway.upstream import News, Upstream
 from app.gateway.upstreams import UpstreamOptions, open_upstream
@@ -304,8 +304,10 @@ class Yard:
 @pytest.fixture
 async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
     """No process, descriptor or directory is left of what it started."""
-    before = Baseline.take(tmp_path)
-    launcher = ProcessLauncher(dict(os.environ))
+    folder = tmp_path / "private"
+    folder.mkdir()
+    before = Baseline.take(folder)
+    launcher = ProcessLauncher(dict(os.environ), ProcessOptions(folder=folder))
     yield Yard(launcher)
     async with asyncio.timeout(PATIENCE):
         await launcher.close()

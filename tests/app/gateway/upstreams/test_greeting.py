@@ -76,6 +76,16 @@ async def test_a_slow_server_of_the_newer_era_is_still_known_as_one(opening, pee
     assert upstream.about.revision == "2026-07-28"
 
 
+async def test_of_both_answers_in_one_go_the_one_of_the_newer_era_counts(opening, peers):
+    upstream, task = opening(probe_timeout=0.01)
+    peer = await peers.next()
+    probe, hello = await peer.receive(), await peer.receive()
+    peer.answer(hello, {"protocolVersion": "2025-11-25", "capabilities": {}})
+    peer.answer(probe, {"supportedVersions": ["2026-07-28"], "capabilities": {}})
+    await task
+    assert upstream.about.revision == "2026-07-28"
+
+
 async def test_a_server_that_ends_at_the_question_is_opened_again_without_it(opening, peers):
     upstream, task = opening()
     first = await peers.next()

@@ -167,7 +167,8 @@ def operators(account: Path, tmp_path: Path) -> Iterator[Operators]:
     made = Operators(account, tmp_path)
     yield made
     for each in made.running:
-        each.end(signal.SIGKILL)
+        each.process.send_signal(signal.SIGCONT)
+        each.end()
 
 
 @dataclass
