@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -11,16 +12,18 @@ from prometheus_client import CollectorRegistry
 from app.application import Application
 from app.asgi import ASGIApp
 from app.cli._hosting import Hosting, as_app, site_of
-from app.cli._packages import build_packages, build_templates
+from app.cli._packages import Close, build_packages, build_templates
 from app.cli._problems import WiringError
 from app.gateway.children.metrics import ChildMetrics
+from app.gateway.launcher import Launcher
 from app.gateway.manager.declaration import Declaration
-from app.gateway.manager.parts import ManagerLimits
+from app.gateway.manager.parts import ManagerLimits, Place
 from app.gateway.manager.store import FileStore, MemoryStore, Store
 from app.gateway.processes import ProcessLauncher
 from app.gateway.resolving import ResolveOptions, Resolver
 from app.gateway.running import Gateway, GatewayOptions
 from app.gateway.spec import Limits
+from app.gateway.templates import Templates
 from app.gateway.upstreams import UpstreamOptions
 from app.lifecycle import Lifecycle
 from app.security.origins import is_loopback
@@ -33,15 +36,33 @@ _OPEN_TO_ALL = (
 )
 
 
-def build_gateway(settings: Settings, config: Path | None) -> tuple[Application, Lifecycle]:
-    """Everything that a gateway serves. Called on the running event loop."""
-    metrics = CollectorRegistry()
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A gateway that is not open yet, with what else was made for it."""
+
+    gateway: Gateway
+    templates: Templates
+    close: Close
+    """Called once the gateway is closed."""
+
+
+def make_gateway(
+    settings: Settings,
+    config: Path | None,
+    metrics: CollectorRegistry,
+    *,
+    launcher: Launcher | None = None,
+    place: Place = "process",
+) -> Made:
+    """A gateway as the settings say; `launcher` is closed with it, and runs servers at that `place`."""
     templates = build_templates(settings)
     packages, close_packages = build_packages(settings, templates)
+    rules = partial(resolve_options, settings, place=place)
     gateway = Gateway(
-        ProcessLauncher(variables_of_others(), metrics=ChildMetrics(metrics)),
-        Resolver(templates, resolve_options(settings, Declaration()), packages),
+        launcher or ProcessLauncher(variables_of_others(), metrics=ChildMetrics(metrics)),
+        Resolver(templates, rules(Declaration()), packages),
         GatewayOptions(
+            place=place,
             limits=ManagerLimits(
                 start_seconds=settings.gateway_start_seconds,
                 resolve_seconds=settings.gateway_start_seconds,
@@ -55,8 +76,16 @@ def build_gateway(settings: Settings, config: Path | None) -> tuple[Application,
         config=config,
         store=build_server_store(settings),
         metrics=metrics,
-        rules=partial(resolve_options, settings),
+        rules=rules,
     )
+    return Made(gateway, templates, close_packages)
+
+
+def build_gateway(settings: Settings, config: Path | None) -> tuple[Application, Lifecycle]:
+    """Everything that a gateway serves. Called on the running event loop."""
+    metrics = CollectorRegistry()
+    made = make_gateway(settings, config, metrics)
+    gateway = made.gateway
     closing = asyncio.Event()
 
     async def end_streams() -> None:
@@ -67,9 +96,9 @@ def build_gateway(settings: Settings, config: Path | None) -> tuple[Application,
 
         open_to_all = not wants_token and not is_loopback(settings.host)
         access = Access(read_only=_OPEN_TO_ALL if open_to_all else "")
-        made = site_of(hosting, ("gateway",), wants_token=wants_token)
-        Rest(gateway.manager, templates, access=access, closing=closing).add_to(made)
-        return as_app(made)
+        found = site_of(hosting, ("gateway",), wants_token=wants_token)
+        Rest(gateway.manager, made.templates, access=access, closing=closing).add_to(found)
+        return as_app(found)
 
     hosting = Hosting(
         settings,
@@ -79,7 +108,7 @@ def build_gateway(settings: Settings, config: Path | None) -> tuple[Application,
         checks=gateway.checks,
         on_start=[gateway.open],
         before_exit=[end_streams],
-        on_stop=[gateway.close, close_packages],
+        on_stop=[gateway.close, made.close],
         make_site=site,
     )
     return hosting.build()
@@ -109,14 +138,14 @@ def _replica_headers(settings: Settings) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"} if token else {}
 
 
-def resolve_options(settings: Settings, declaration: Declaration) -> ResolveOptions:
+def resolve_options(settings: Settings, declaration: Declaration, *, place: Place = "process") -> ResolveOptions:
     """What may be started, and with what limits: the file's word where it has one, else the environment's."""
     security = declaration.security
     limits = declaration.pods.resources.get("limits", {})
     requests = declaration.pods.resources.get("requests", {})
     plain = Limits()
     return ResolveOptions(
-        place="process",
+        place=place,
         allow_npx=_either(security.allow_npx, settings.allow_npx),
         allow_uv=_either(security.allow_uv, settings.allow_uv),
         allow_custom_images=_either(security.allow_custom_images, settings.allow_custom_images),

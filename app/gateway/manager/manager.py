@@ -25,6 +25,7 @@ from app.gateway.manager.server import Server
 from app.gateway.manager.shown import differences
 from app.gateway.manager.store import MemoryStore, Store, StoreError
 from app.gateway.spec import ServerSpec
+from app.gateway.upstream import Upstream, UpstreamUnavailable
 from app.sessions.tasks import stop
 
 logger = logging.getLogger("slipway.gateway.manager")
@@ -148,17 +149,21 @@ class Manager:
             for line in found.last_words[-lines:]:
                 yield line
 
+    def upstream(self, server: str) -> Upstream:
+        """The way to what serves now. Raises `UnknownServer`, and `UpstreamUnavailable` while nothing does."""
+        found = self._fleet.get(server)
+        if found.running is None:
+            status = found.status()
+            raise UpstreamUnavailable(status.reason or f"it is {status.phase}", unsent=True)
+        return found.running.upstream
+
     async def health(self, server: str, seconds: float = 5.0) -> tuple[ServerStatus, float | None, str]:
         """The status, how many seconds an answer to a harmless request took (None: there was none), and why not."""
         found = self._fleet.get(server)
-        running = found.running
-        if running is None:
-            status = found.status()
-            return status, None, status.reason or f"it is {status.phase}"
         began = time.monotonic()
         try:
             async with asyncio.timeout(seconds):
-                await running.upstream.list("tools")
+                await self.upstream(server).list("tools")
         except Exception as error:  # whatever it is, it is no answer
             reason = f"no answer within {seconds:g} seconds" if isinstance(error, TimeoutError) else str(error)
             return found.status(), None, reason
