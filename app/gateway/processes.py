@@ -7,7 +7,6 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
 
 from app.gateway.children.children import Children
 from app.gateway.children.command import LONGEST_LINE, Command
@@ -20,6 +19,7 @@ from app.gateway.children.supervised import Manner, Supervised
 from app.gateway.children.tail import Tail
 from app.gateway.launcher import Endpoint, Launched, LaunchError, UrlEndpoint
 from app.gateway.spec import LaunchSpec
+from app.gateway.watches import Watch
 
 logger = logging.getLogger("slipway.child")
 
@@ -60,7 +60,7 @@ class ProcessLauncher:
         self._environment = base_environment(environment)
         self.children = Children(most=self._options.most_children, folder=self._options.folder, metrics=metrics)
         self._servers: dict[str, _Server] = {}
-        self._watches: set[_Watch] = set()
+        self._watches: set[Watch] = set()
 
     async def start(self, spec: LaunchSpec) -> Launched:
         known = self._servers.get(spec.id)
@@ -90,7 +90,7 @@ class ProcessLauncher:
         return []
 
     def watch(self) -> AsyncIterator[Launched]:
-        watch = _Watch(self._watches)
+        watch = Watch(self._watches)
         self._watches.add(watch)
         return watch
 
@@ -174,33 +174,6 @@ class _Server:
         return Launched(
             self.spec.id, process.state, self.digest, endpoint, process.started, process.restarts, process.reason
         )
-
-
-class _Watch:
-    """Every change from when it was made, until the launcher is closed."""
-
-    def __init__(self, among: set[_Watch]) -> None:
-        self._among = among
-        self._told: asyncio.Queue[Launched | None] = asyncio.Queue()
-
-    def tell(self, launched: Launched) -> None:
-        self._told.put_nowait(launched)
-
-    def end(self) -> None:
-        self._told.put_nowait(None)
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Launched:
-        told = await self._told.get()
-        if told is None:
-            self._among.discard(self)
-            raise StopAsyncIteration
-        return told
-
-    async def aclose(self) -> None:
-        self._among.discard(self)
 
 
 def _address(spec: LaunchSpec) -> tuple[UrlEndpoint | None, int | None, tuple[str, ...], dict[str, str]]:

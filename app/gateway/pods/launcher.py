@@ -1,0 +1,291 @@
+"""Servers as pods: created, watched, replaced when others delete them, and found again by the next gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import suppress
+from typing import Any, Final
+
+from app.gateway.launcher import Launched, LaunchError, UrlEndpoint
+from app.gateway.pods.api import Api, ApiAway, ApiError, Object, inside, pause
+from app.gateway.pods.asking import NoPods, PodApi
+from app.gateway.pods.manifest import manifest, pod_name
+from app.gateway.pods.options import DIGEST, GATEWAY, SERVER, PodOptions
+from app.gateway.pods.reasons import seen, told_by
+from app.gateway.pods.server import PodServer
+from app.gateway.pods.watching import Change, Told, Watching
+from app.gateway.spec import LaunchSpec
+from app.gateway.watches import Watch
+from app.sessions.tasks import stop
+
+logger = logging.getLogger("slipway.gateway.pods")
+
+_LOOK_AGAIN: Final = 5.0
+_BURIED: Final = 1_000
+
+
+class PodLauncher:
+    """Implements `Launcher` on the Kubernetes API. Used from one event loop; `close` lets the pods run on."""
+
+    def __init__(self, api: Api, options: PodOptions | None = None) -> None:
+        self.options = options or PodOptions()
+        self._pods = PodApi(api, self.options)
+        self._servers: dict[str, PodServer] = {}
+        self._known: dict[str, Object] = {}  # every pod of this gateway, by its uid
+        self._buried: deque[str] = deque(maxlen=_BURIED)
+        self._gone: dict[str, asyncio.Event] = {}
+        self._watches: set[Watch] = set()
+        self._work: set[asyncio.Task[None]] = set()
+        self._opening = asyncio.Lock()
+        self._watching: list[Watching] = []
+
+    async def start(self, spec: LaunchSpec) -> Launched:
+        """Raises `LaunchError` in the API server's own words: a quota, a policy, a missing permission."""
+        known = self._servers.get(spec.id)
+        if known is not None and known.digest == spec.digest() and not known.stopping:
+            orphaned = known.spec is None and known.uid is None
+            known.spec = spec
+            if orphaned:
+                await self._moor(known)
+            return known.launched()
+        if spec.type == "remote":
+            endpoint = UrlEndpoint(spec.url or "", spec.transport)
+            return Launched(spec.id, "running", spec.digest(), endpoint)
+        await self._open()
+        server = PodServer(self._pods, spec.id, spec.digest(), spec, lambda: self._tell(server))
+        others = [pod for pod in self._of(spec.id) if _digest(pod) != server.digest]
+        self._servers[spec.id] = server
+        if known is not None:
+            await known.let_go()
+        try:
+            await self._moor(server)
+        except BaseException:
+            if self._servers.get(spec.id) is server:
+                del self._servers[spec.id]
+            raise
+        for pod in others:
+            self._begin(self._discard(pod), f"delete {_name(pod)}")
+        return server.launched()
+
+    async def stop(self, server_id: str) -> None:
+        """Raises `LaunchError` where its pods cannot be deleted."""
+        server = self._servers.get(server_id)
+        if server is not None:
+            server.stopping = True
+            await server.let_go()
+        await self._open()
+        await asyncio.gather(*(self._end(pod) for pod in self._of(server_id)))
+        if server is not None and self._servers.get(server_id) is server:
+            del self._servers[server_id]
+            self._tell(server)
+
+    async def adopt(self) -> list[Launched]:
+        """The pods of an earlier life of this gateway, whether they run or fail."""
+        try:
+            await self._open()
+        except LaunchError as error:
+            logger.warning("what runs already is not known: %s", error)
+            return []
+        found: list[Launched] = []
+        for pod in sorted(self._known.values(), key=_created, reverse=True):
+            name, digest = _server(pod), _digest(pod)
+            if name not in self._servers and not seen(pod).over:
+                server = PodServer(self._pods, name, digest, None, lambda name=name: self._tell_of(name))
+                self._servers[name] = server
+                server.take(pod)
+                found.append(server.launched())
+        return found
+
+    def watch(self) -> AsyncIterator[Launched]:
+        watch = Watch(self._watches)
+        self._watches.add(watch)
+        return watch
+
+    def logs(self, server_id: str, *, lines: int = 100, follow: bool = False) -> AsyncIterator[str]:
+        server = self._servers.get(server_id)
+        if server is None:
+            raise LaunchError(f"there is no server {server_id!r}")
+        return server.logs(lines, follow=follow)
+
+    async def check(self) -> None:
+        """Raises `NoPods` while pods cannot be made, or what becomes of them is not told."""
+        await self._open()
+        for watching in self._watching:
+            if watching.problem:
+                raise NoPods("pods are not followed: the Kubernetes API does not answer")
+        await self._pods.check()
+
+    async def close(self) -> None:
+        await stop(self._work)
+        for watching in self._watching:
+            await watching.close()
+        for server in self._servers.values():
+            await server.let_go()
+        for watch in list(self._watches):
+            watch.end()
+        await self._pods.close()
+
+    # From here on: how it is done.
+
+    async def _open(self) -> None:
+        """Know of every pod of this gateway, from now on. Raises `LaunchError`."""
+        async with self._opening:
+            if self._watching:
+                return
+            selector = {"labelSelector": f"{GATEWAY}={self.options.gateway}"}
+            pods = Watching(self._pods.api, self._pods.path(), selector, Told(self._listed, self._changed))
+            warnings = {"fieldSelector": "involvedObject.kind=Pod,type=Warning"}
+            told = Told(lambda _: None, self._event)
+            events = Watching(self._pods.api, self._pods.path(kind="events"), warnings, told)
+            try:
+                await pods.open()
+            except (ApiError, ApiAway) as error:
+                raise LaunchError(f"the pods of {self.options.namespace!r} are not known: {error}") from None
+            self._watching.append(pods)
+            try:
+                await events.open()
+                self._watching.append(events)
+            except (ApiError, ApiAway) as error:
+                logger.warning("reasons that only events tell will be missing: %s", error)
+
+    async def _moor(self, server: PodServer) -> None:
+        """Give a server its pod: one that is there, or a new one."""
+        for pod in self._of(server.id):
+            if _digest(pod) == server.digest and not seen(pod).over:
+                server.take(pod)
+                return
+        pod = await self._make(server)
+        if pod["metadata"]["uid"] in self._buried:
+            raise LaunchError("its pod was deleted as soon as it was made")
+        self._known[pod["metadata"]["uid"]] = pod
+        server.take(pod)
+
+    async def _make(self, server: PodServer) -> Object:
+        assert server.spec is not None  # noqa: S101 - only those are made
+        taken = {_name(pod) for pod in self._known.values()}
+        for suffix in ("", *server.suffixes()):
+            name = pod_name(self.options, server.id, server.digest, suffix)
+            if name in taken:
+                continue
+            made = await self._pods.create(manifest(server.spec, self.options, name, await self._pods.owner()))
+            if made is not None and _digest(made) == server.digest and not seen(made).over:
+                return made
+        raise LaunchError(f"no name is left for the pod of {server.id!r}: delete those that are being deleted")
+
+    async def _replace(self, server: PodServer) -> None:
+        """Another pod for a server whose pod is gone; tried again until there is one."""
+        failed = 0
+        await pause(min(server.replaced, 6))
+        while self._servers.get(server.id) is server and not server.stopping and server.spec is not None:
+            if any(_digest(pod) != server.digest and not seen(pod).over for pod in self._of(server.id)):
+                server.fail("another gateway runs it with other settings")
+                return
+            try:
+                await self._moor(server)
+            except LaunchError as error:
+                failed += 1
+                server.fail(str(error))
+                await pause(failed + 3)
+            else:
+                logger.info("a pod takes the place of one that went", extra={"fields": {"server": server.id}})
+                return
+
+    async def _end(self, pod: Object) -> None:
+        """Delete a pod and wait until it is gone."""
+        uid, name = pod["metadata"]["uid"], _name(pod)
+        gone = self._gone.setdefault(uid, asyncio.Event())
+        waited = 0.0
+        grace: int | None = None
+        try:
+            while uid in self._known and await self._pods.delete(name, uid, grace):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_AGAIN):
+                        await gone.wait()
+                        return
+                waited += _LOOK_AGAIN
+                # Its node does not answer, or does not get it done.
+                grace = 0 if waited > self.options.grace + _LOOK_AGAIN else None
+            self._bury(pod)
+        finally:
+            self._gone.pop(uid, None)
+
+    async def _discard(self, pod: Object) -> None:
+        try:
+            await self._end(pod)
+        except LaunchError as error:
+            logger.warning("a pod that is not wanted could not be deleted: %s", error)
+
+    def _listed(self, pods: list[Object]) -> None:
+        there = {pod["metadata"]["uid"] for pod in pods}
+        for pod in [known for uid, known in self._known.items() if uid not in there]:
+            self._changed("DELETED", pod)
+        for pod in pods:
+            self._changed("MODIFIED", pod)
+
+    def _changed(self, change: Change, pod: Object) -> None:
+        uid = pod["metadata"]["uid"]
+        if change == "DELETED":
+            self._bury(pod)
+        elif uid not in self._buried:
+            self._known[uid] = pod
+        server = self._servers.get(_server(pod))
+        if server is None or server.uid != uid or server.stopping:
+            return
+        over = change == "DELETED" or server.update(pod)
+        if over:
+            server.lose(deleted=change == "DELETED")
+            if change != "DELETED":
+                self._begin(self._discard(pod), f"delete {_name(pod)}")
+            if server.spec is not None:
+                self._begin(self._replace(server), f"replace the pod of {server.id}")
+
+    def _bury(self, pod: Object) -> None:
+        uid = pod["metadata"]["uid"]
+        self._known.pop(uid, None)
+        self._buried.append(uid)
+        if uid in self._gone:
+            self._gone[uid].set()
+
+    def _event(self, change: Change, event: Object) -> None:
+        uid = str(inside(event, "involvedObject").get("uid"))
+        pod = self._known.get(uid) if change != "DELETED" else None
+        server = self._servers.get(_server(pod)) if pod is not None else None
+        if server is not None and server.uid == uid:
+            server.warn(told_by(event))
+
+    def _of(self, server_id: str) -> list[Object]:
+        return [pod for pod in self._known.values() if _server(pod) == server_id]
+
+    def _tell_of(self, server_id: str) -> None:
+        if (server := self._servers.get(server_id)) is not None:
+            self._tell(server)
+
+    def _tell(self, server: PodServer) -> None:
+        if self._servers.get(server.id) in (server, None):
+            launched = server.launched()
+            for watch in self._watches:
+                watch.tell(launched)
+
+    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
+
+def _name(pod: Object) -> str:
+    return str(pod["metadata"]["name"])
+
+
+def _server(pod: Object) -> str:
+    return str(inside(pod["metadata"], "labels").get(SERVER) or "")
+
+
+def _digest(pod: Object) -> str:
+    return str(inside(pod["metadata"], "annotations").get(DIGEST) or "")
+
+
+def _created(pod: Object) -> str:
+    return str(pod["metadata"].get("creationTimestamp") or "")
