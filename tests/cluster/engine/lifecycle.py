@@ -71,7 +71,7 @@ def fine(done: Done, what: str) -> Done:
 def review(preview: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """`slipway review` of a preview's file."""
     command = [sys.executable, "-m", "app.cli", "review", str(preview), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=180)
 
 
 @dataclass

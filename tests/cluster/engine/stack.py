@@ -26,6 +26,8 @@ STACK_FILES = {
 }
 PASSPHRASE = "only for tests"
 NOTHING = frozenset({"same", "read"})
+# For what takes a second where nobody else works.
+PATIENT_SECONDS = 240
 
 
 def official_plugins() -> bool:
@@ -142,7 +144,7 @@ class Stack:
         self.file = project / "stacks" / f"{name}.yaml"
         self._count = 0
         self.configure(config)
-        self._cli("stack", "init", "--non-interactive", timeout=60).check()
+        self._cli("stack", "init", "--non-interactive", timeout=PATIENT_SECONDS).check()
 
     def configure(self, config: dict[str, Any]) -> None:
         """Write the stack's file. What the engine keeps there, such as its salt, stays."""
@@ -155,10 +157,10 @@ class Stack:
         self.configure(laid_over(self.config, overlay))
 
     def set_secret(self, key: str, value: str) -> None:
-        self._cli("config", "set", "--secret", "--path", key, value, timeout=60).check()
+        self._cli("config", "set", "--secret", "--path", key, value, timeout=PATIENT_SECONDS).check()
         self.config = yaml.safe_load(self.file.read_text(encoding="utf-8"))["config"]
 
-    def preview(self, *, timeout: float = 300) -> "tuple[Done, Path]":
+    def preview(self, *, timeout: float = 900) -> "tuple[Done, Path]":
         """A preview, and the file that `pulumi preview --json` wrote."""
         self._count += 1
         done = self._cli("preview", "--json", timeout=timeout)
@@ -166,24 +168,26 @@ class Stack:
         path.write_text(done.output, encoding="utf-8")
         return done, path
 
-    def up(self, *, timeout: float = 600) -> Done:
+    def up(self, *, timeout: float = 1200) -> Done:
         return self._update("up", "--yes", "--skip-preview", timeout=timeout)
 
-    def refresh(self, *, timeout: float = 300) -> Done:
+    def refresh(self, *, timeout: float = 900) -> Done:
         return self._update("refresh", "--yes", "--skip-preview", timeout=timeout)
 
-    def destroy(self, *, timeout: float = 600) -> Done:
+    def destroy(self, *, timeout: float = 1200) -> Done:
         return self._update("destroy", "--yes", "--skip-preview", timeout=timeout)
 
     def unprotect(self) -> "Checked":
-        return self._cli("state", "unprotect", "--all", "--yes", timeout=60)
+        return self._cli("state", "unprotect", "--all", "--yes", timeout=PATIENT_SECONDS)
 
     def outputs(self) -> dict[str, Any]:
-        return json.loads(self._cli("stack", "output", "--json", "--show-secrets", timeout=60).check().output)
+        return json.loads(
+            self._cli("stack", "output", "--json", "--show-secrets", timeout=PATIENT_SECONDS).check().output
+        )
 
     def resources(self) -> list[dict[str, Any]]:
         """The state's resources, as `pulumi stack export` writes them."""
-        text = self._cli("stack", "export", timeout=60).check().output
+        text = self._cli("stack", "export", timeout=PATIENT_SECONDS).check().output
         return json.loads(text)["deployment"].get("resources") or []
 
     def _update(self, *arguments: str, timeout: float) -> Done:
