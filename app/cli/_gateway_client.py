@@ -12,12 +12,15 @@ JsonObject = dict[str, Any]
 
 
 class GatewayProblem(Exception):
-    """The gateway refused, or was not reached (`status` 0); `lines` say what is wrong in detail."""
+    """The gateway refused, or was not reached (`status` 0); `lines` say what is wrong in detail, of which `fields`."""
 
-    def __init__(self, message: str, *, status: int = 0, lines: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, message: str, *, status: int = 0, lines: tuple[str, ...] = (), fields: tuple[str, ...] = ()
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.lines = lines
+        self.fields = fields
 
 
 class GatewayClient:
@@ -107,4 +110,6 @@ def _refused(answer: httpx.Response) -> GatewayProblem:
     lines = tuple(
         " ".join(part for part in (f"{found['field']}:", found["value"], found["remedy"]) if part) for found in problems
     )
-    return GatewayProblem(str(message or f"status {answer.status_code}"), status=answer.status_code, lines=lines)
+    fields = tuple(str(found["field"]) for found in problems)
+    told_of = str(message or f"status {answer.status_code}")
+    return GatewayProblem(told_of, status=answer.status_code, lines=lines, fields=fields)

@@ -119,8 +119,8 @@ def print_judgement(told: dict[str, Any]) -> None:
     out.print(f"{told['package']}{version} {'may run' if told['allowed'] else 'may not run'}", markup=False)
     for refusal in told["refusals"]:
         out.print(f"  {refusal}", markup=False)
-    if integrity := told.get("integrity"):
-        out.print(f"  pinned: {integrity}", markup=False)
+    if (integrity := told.get("integrity")) and told["allowed"]:
+        out.print(f"  to pin it: --integrity={integrity}", markup=False)
     for sentence in told.get("verified", {}).get("checked", ()):
         out.print(f"  verified: {sentence}", markup=False)
     _print_warnings(told["warnings"])

@@ -29,7 +29,9 @@ def servers_table(servers: Sequence[JsonObject]) -> Table:
     """One line a server."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("server", "state", "tools", "what", "from", "remark"):
-        table.add_column(heading, justify="right" if heading == "tools" else "left", no_wrap=heading != "remark")
+        whole = heading in ("server", "state", "tools")
+        justify = "right" if heading == "tools" else "left"
+        table.add_column(heading, justify=justify, no_wrap=whole, overflow="fold")
     for server in servers:
         table.add_row(
             Text(server["id"], style="bold"),

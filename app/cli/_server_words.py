@@ -63,3 +63,19 @@ def secrets_of(pairs: Iterable[str]) -> dict[str, dict[str, str]]:
             raise WordError(f"--secret-env {pair!r} names no key of a Secret: write NAME=SECRET/KEY")
         found[name] = {"secret": secret, "key": key}
     return found
+
+
+def options_for(fields: Iterable[str]) -> list[str]:
+    """How what is wrong in these fields is given on the command line."""
+    hints: list[str] = []
+    variables: list[str] = []
+    for field in fields:
+        kind, _, name = field.partition(".")
+        if kind in ("environment", "secretEnvironment") and name:
+            variables.append(name)
+        elif kind.partition("[")[0] == "allowedPaths":
+            hints.append("Here: --allowed-path /a/folder, once for each.")
+    if variables:
+        words = " ".join(f"{name}=…" for name in variables)
+        hints.append(f"Here: --env-file with a file of the lines {words}, or --env for what is no secret.")
+    return hints

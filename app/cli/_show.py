@@ -14,11 +14,17 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+_ASSUMED, _UNSHORTENED = 80, 160
+
+
 def consoles() -> tuple[Console, Console]:
     """Where answers go, and where everything else goes."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
+    output = Console(highlight=False, soft_wrap=True)
+    if not output.is_terminal and output.width == _ASSUMED:
+        output.width = _UNSHORTENED  # another program reads it, or a file: nothing is cut for want of columns
+    return output, Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def pretty(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -60,7 +61,7 @@ def start(
     as_json: AsJson = False,
 ) -> None:
     """Start a server and wait until its tools are there. The same again changes nothing."""
-    from app.cli._server_words import WordError, environment_of, package_of, secrets_of
+    from app.cli._server_words import WordError, environment_of, options_for, package_of, secrets_of
 
     try:
         kind, plain, version = package_of(package)
@@ -98,7 +99,7 @@ def start(
             server, made = client.start(wish)
             server = _await(client, server, wait, quiet=as_json)
         except GatewayProblem as problem:
-            _give_up(problem)
+            _give_up(problem, options_for(problem.fields))
         if as_json:
             write(pretty(server))
         else:
@@ -247,9 +248,11 @@ def _complain(text: str) -> NoReturn:
     raise typer.Exit(USAGE)
 
 
-def _give_up(problem: GatewayProblem) -> NoReturn:
+def _give_up(problem: GatewayProblem, hints: Sequence[str] = ()) -> NoReturn:
     errors = consoles()[1]
     errors.print(str(problem), style="red", markup=False)
     for line in problem.lines:
         errors.print(f"  {line}", markup=False)
+    for hint in hints:
+        errors.print(hint, style="dim", markup=False)
     raise typer.Exit(FAILED if problem.status else AWAY)

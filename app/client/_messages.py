@@ -73,6 +73,9 @@ def result_of(message: JsonObject, *, http_status: int | None = None) -> JsonObj
         raise RemoteError(code if isinstance(code, int) else 0, text, told.get("data"), http_status=http_status)
     result: Any = message.get("result")
     if not isinstance(result, dict):
+        said = error if isinstance(error, str) else message.get("detail")
+        if isinstance(said, str) and said:  # no JSON-RPC, but words: what answers at addresses beside MCP
+            raise ClientError(f"the server says: {said[:300]}")
         raise ClientError("the server's answer has neither a result nor an error")
     return cast("JsonObject", result)
 

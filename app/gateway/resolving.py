@@ -133,7 +133,7 @@ class Resolver:
         if spec.template is not None:
             found = self.templates.find(spec.template)
             if found is None:
-                work.complain("template", f"{shown(spec.template)} is unknown: `slipway templates list` shows all")
+                work.complain("template", f"{shown(spec.template)} is unknown: {self.templates.hint(spec.template)}")
         else:
             # A server that says its own type is what it says, even where its name is that of a template.
             found = self.templates.find(work.name) if spec.type is None else None
@@ -265,7 +265,8 @@ class Resolver:
         port = work.spec.port or (template.port if template else None)
         if port is not None and not 1 <= port <= 65_535:
             work.complain("port", f"{port} is wrong: give a number from 1 to 65535")
-        return port or (_ARCHON_PORT if kind == "archon" else _PORT)
+        # A pod has an address of its own; on one machine, our own server would meet others on 8000.
+        return port or (_ARCHON_PORT if kind == "archon" and self.options.place == "process" else _PORT)
 
     def _unused_fields(self, work: _Work, kind: ServerType) -> None:
         """A field that the type does not read is a mistake, not a wish to pass over."""

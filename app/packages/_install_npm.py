@@ -65,7 +65,8 @@ def npm_command(node: str, folder: Path, name: str, program: str | None) -> tupl
     chosen = program or (next(iter(programs)) if len(programs) == 1 else short)
     if chosen not in programs:
         has = ", ".join(sorted(programs)) or "none"
-        raise InstallRefused(f"npm:{name} has no program {chosen!r}: it has {has}; a template can name it under bin")
+        remedy = "a template can name one of them under bin" if programs else "it is a library, not a server"
+        raise InstallRefused(f"npm:{name} has no program {chosen!r}: it has {has}; {remedy}")
     file = (package / programs[chosen]).resolve()
     if not file.is_relative_to(package.resolve()) or not file.is_file():
         raise InstallRefused(f"npm:{name} names {programs[chosen]!r} as its program, which is no file of the package")

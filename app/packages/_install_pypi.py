@@ -12,6 +12,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from app.packages._clients import Clients, InstallRefused
 
 _LINE = re.compile(r"([A-Za-z0-9._-]+)==([^\s;\\]+)")
+# What every environment has.
+_NO_PROGRAM = re.compile(r"python|pydoc|pip|.*activate", re.IGNORECASE)
 Judge = Callable[[str, str], str | None]
 
 
@@ -63,14 +65,11 @@ def pypi_command(folder: Path, name: str, program: str | None) -> tuple[str, ...
     chosen = program or name
     script = programs / chosen
     if not script.is_file():
-        own = {"python", "python3", "activate", "deactivate"}
-        has = sorted(
-            entry.name for entry in programs.iterdir() if entry.name not in own and "activate" not in entry.name
-        )
+        has = sorted(entry.name for entry in programs.iterdir() if not _NO_PROGRAM.match(entry.name))
         near = [entry for entry in has if name in entry.lower().replace("_", "-")] or has
+        remedy = "a template can name one of them under bin" if near else "it is a library, not a server"
         raise InstallRefused(
-            f"pypi:{name} has no program {chosen!r}: its environment has {', '.join(near[:8])}; "
-            "a template can name it under bin"
+            f"pypi:{name} has no program {chosen!r}: its environment has {', '.join(near[:8]) or 'none'}; {remedy}"
         )
     with script.open("rb") as opened:
         if opened.read(2) != b"#!":

@@ -52,6 +52,10 @@ class Lookalikes:
         for ecosystem, name in known:
             self._known[ecosystem].add(name)
 
+    def meant(self, ecosystem: Ecosystem, name: str) -> str | None:
+        """The known name that somebody may have meant by one that there is not."""
+        return next((other for other in sorted(self._known[ecosystem]) if _resembles(name, other)), None)
+
     def warning(self, ecosystem: Ecosystem, name: str) -> str | None:
         """What is suspicious about a name; None for a known one, and for one that resembles none."""
         known = self._known[ecosystem]

@@ -53,13 +53,18 @@ class Shelf:
 
     async def package(self, ecosystem: Ecosystem, name: str) -> Package:
         """A package and its versions. Raises `PackageError`."""
-        return await (self.npm if ecosystem == "npm" else self.pypi).package(name)
+        try:
+            return await (self.npm if ecosystem == "npm" else self.pypi).package(name)
+        except NoSuchPackage as error:
+            if meant := self._lookalikes.meant(ecosystem, name):
+                raise NoSuchPackage(f"{error}. Did you mean {ecosystem}:{meant}?") from None
+            raise
 
     async def release(self, ecosystem: Ecosystem, name: str, version: str) -> Release:
         """One version of it, with its dependencies. Raises `PackageError`."""
+        package = await self.package(ecosystem, name)
         if ecosystem == "pypi":
             return await self.pypi.release(name, version)
-        package = await self.npm.package(name)
         if version not in package.releases:
             some = ", ".join(list(package.releases)[:5])
             raise NoSuchPackage(f"npm:{name} {version} is not in {package.registry}: it has {some} …")

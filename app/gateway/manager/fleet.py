@@ -31,6 +31,7 @@ class Fleet:
         self._changed: set[str | None] = set()
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._open = False
 
     async def open(self) -> None:
         """Take up everything that is wanted, and follow the changes of other replicas."""
@@ -40,6 +41,7 @@ class Fleet:
         except StoreError as error:
             logger.warning("the servers that shall run are not known yet: %s", error)
             self._hear(None)
+        self._open = True
         self._task = asyncio.create_task(self._keep_in_step(), name="servers in step")
 
     async def close(self) -> None:
@@ -128,7 +130,12 @@ class Fleet:
 
     async def _step(self, server: str, wanted: dict[str, Wanted]) -> None:
         async with self.lock(server):
-            await self._bring_in_step(server, wanted.get(server))
+            known, found = self.servers.get(server), wanted.get(server)
+            if self._open and (known is None or found is None or known.wanted != found):
+                # Whoever held the lock may have changed what was read before: a stopped server must not come back.
+                await self.sync(server)
+            else:
+                await self._bring_in_step(server, found)
 
     async def _bring_in_step(self, server: str, wanted: Wanted | None) -> None:
         known = self.servers.get(server)

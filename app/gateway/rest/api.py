@@ -9,9 +9,9 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import HTMLResponse
 
 from app.gateway.manager.manager import Manager
-from app.gateway.rest.access import Access
+from app.gateway.rest.access import Access, Reader
 from app.gateway.rest.docs import render_docs
-from app.gateway.rest.problems import tell_problems
+from app.gateway.rest.problems import RestError, tell_problems
 from app.gateway.rest.servers import servers_router
 from app.gateway.rest.templates import templates_router
 from app.gateway.templates import Templates
@@ -45,6 +45,13 @@ class Rest:
             *self._more,
         ):
             site.include_router(router)
+
+        @site.api_route("/servers/{server}/mcp", methods=["GET", "POST", "DELETE"], include_in_schema=False)
+        async def not_served(server: str, _caller: Reader) -> None:
+            """What is served is answered before it comes here."""
+            status = self._manager.get(server)
+            reason = f" ({status.reason})" if status.reason else ""
+            raise RestError(503, f"{status.id} is {status.phase}{reason}: try again once it is ready")
 
         @site.get("/docs", response_class=HTMLResponse, include_in_schema=False)
         async def docs() -> HTMLResponse:

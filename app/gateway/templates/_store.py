@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 
 from app.gateway.templates._template import Template, TemplateError, read_template, template_name
+from app.packages.names import shown
 
 
 class UnknownTemplate(Exception):
@@ -49,10 +50,13 @@ class Templates:
         """The same. Raises `UnknownTemplate`."""
         found = self.find(key)
         if found is None:
-            near = difflib.get_close_matches(template_name(key), self._all, n=3, cutoff=0.6)
-            hint = f"did you mean {' or '.join(near)}?" if near else "`slipway templates list` shows all."
-            raise UnknownTemplate(f"there is no template {key!r}: {hint}")
+            raise UnknownTemplate(f"there is no template {shown(key)}: {self.hint(key)}")
         return found
+
+    def hint(self, key: str) -> str:
+        """What somebody may have meant by a name that there is not."""
+        near = difflib.get_close_matches(template_name(key), self._all, n=3, cutoff=0.6)
+        return f"did you mean {' or '.join(near)}?" if near else "`slipway templates list` shows all"
 
     def search(self, words: str) -> list[Template]:
         """Templates in which every word occurs, those with it in the name first."""

@@ -108,6 +108,16 @@ async def test_an_unknown_server_is_404(api):
         assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json"), path
 
 
+async def test_the_protocol_of_a_server_that_is_not_served_is_told_in_words(api, yard, until):
+    unknown = await api.post("/servers/none/mcp", json={})
+    assert (unknown.status_code, "there is no server 'none'" in unknown.json()["detail"]) == (404, True)
+    yard.launcher.held.add("time")
+    await api.post("/servers", json=TIME)
+    await until(lambda: "time" in yard.launcher.running)
+    early = await api.post("/servers/time/mcp", json={})
+    assert (early.status_code, early.json()["detail"]) == (503, "time is starting: try again once it is ready")
+
+
 async def test_health_is_503_when_the_server_does_not_answer(api, yard):
     await api.post("/servers?wait=5", json=TIME)
     assert (await api.get("/servers/time/health")).json()["healthy"] is True
