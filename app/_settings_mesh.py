@@ -23,6 +23,13 @@ class MeshSettings(BaseSettings):
         validation_alias=env("MCP_MESH_MAX_AGENTS"),
         description="agents that a registry keeps, 1 to 1000000",
     )
+    mesh_max_agents_per_address: int = Field(
+        100,
+        ge=1,
+        le=1_000_000,
+        validation_alias=env("MCP_MESH_MAX_AGENTS_PER_ADDRESS"),
+        description="agents that may be at one address, 1 to 1000000",
+    )
     mesh_max_beats: float = Field(
         4_000.0,
         ge=1,

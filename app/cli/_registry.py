@@ -74,7 +74,7 @@ def build_registry(settings: Settings, data: Path | None) -> tuple[Application, 
         max_beats=settings.mesh_max_beats,
         retention=settings.mesh_gone_seconds,
     )
-    registry = Registry(replica, _endpoints(settings))
+    registry = Registry(replica, _endpoints(settings), max_at_address=settings.mesh_max_agents_per_address)
     discovery = Discovery(replica.directory)
     api = Api(registry, access, discovery, name=name)
     federation = _federation(settings, replica, discovery, access)

@@ -52,6 +52,17 @@ class EndpointPolicy:
         )
 
 
+def address_of(endpoint: str) -> str:
+    """The address in an endpoint that was checked."""
+    return endpoint[endpoint.index("//") + 2 : endpoint.rindex(":")]
+
+
+def is_own_machine(address: str) -> bool:
+    """Whether an address of an endpoint is a loopback one."""
+    found = _address(address.strip("[]"))
+    return found is not None and found.is_loopback
+
+
 def _parts(endpoint: str) -> tuple[str, _Address, int]:
     form = "write http://<address>:<port> or https://<address>:<port>"
     if len(endpoint) > 200:

@@ -160,7 +160,7 @@ class Slipway:
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
     def await_listening(self) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while self.process.poll() is None and time.monotonic() < deadline:
             for line in self.lines:
                 if line.get("event") == "serving":

@@ -19,9 +19,12 @@ from app.mesh.agent.peers import Peer, Peers
 from app.mesh.model import Dependency
 from app.protocol.calls import TraceContext
 from app.protocol.handlers import ToolFailure
+from app.resilience.retry import Backoff
 
 logger = logging.getLogger("slipway.agent")
 _TIDY_SECONDS = 10.0
+_BACKOFF = Backoff()
+"""Between two attempts at one agent; another agent is asked at once."""
 
 
 class MeshError(ToolFailure):
@@ -112,7 +115,7 @@ class Mesh:
     async def _try(self, need: Dependency, params: Raw, timeout: float | None, *, repeatable: bool) -> Any:
         end = None if timeout is None else time.monotonic() + timeout
         tried: set[str] = set()
-        trouble = ""
+        failed = 0
         while True:
             candidates = await self._candidates(need, end, anew=bool(tried))
             chosen = self._peers.choose(candidates, tried) or self._peers.choose(candidates, ())
@@ -122,11 +125,12 @@ class Mesh:
                 )
             candidate, peer = chosen
             end = time.monotonic() + candidate.timeout if end is None else end
+            if candidate.endpoint in tried:
+                await asyncio.sleep(min(_BACKOFF.wait(failed), max(end - time.monotonic(), 0.0)))
             try:
                 return await _ask(peer, params, end)
             except UpstreamUnavailable as error:
                 trouble = str(error)
-                tried.add(candidate.endpoint)
                 safe = error.unsent or repeatable
             except TimeoutError:
                 raise TookTooLong(
@@ -134,7 +138,9 @@ class Mesh:
                 ) from None
             except UpstreamFailure as error:
                 raise CallFailed(f"{candidate.agent} refuses '{need.capability}': {error.message}") from None
-            if not safe or len(tried) > self._retries() or not self._budget.retry():
+            tried.add(candidate.endpoint)
+            failed += 1
+            if not safe or failed > self._retries() or not self._budget.retry():
                 raise NobodyThere(f"'{need.capability}' could not be asked of {candidate.agent}: {trouble}")
             self._metrics.retried(need.capability)
 

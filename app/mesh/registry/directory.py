@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from itertools import count
 
+from app.mesh.endpoints import address_of
 from app.mesh.model import Ability, Record, State
 from app.mesh.store import STATE_AFTER, Change
 
@@ -95,6 +96,8 @@ class Directory:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.entries: dict[str, Entry] = {}
         self.by_name: dict[str, dict[str, Entry]] = {}
+        self.at_address: dict[str, int] = {}
+        """How many agents said that they are at an address."""
         self.shelves: dict[str, Shelf] = {}
         self.counts = [0, 0, 0]
         """How many agents are in each state."""
@@ -141,6 +144,7 @@ class Directory:
         if entry is None:
             entry = self.entries[record.id] = Entry(record, state, now)
             self.by_name.setdefault(record.name, {})[record.id] = entry
+            self._count_address(record, 1)
             self.counts[state] += 1
             self.version += 1
             self._place(entry)
@@ -151,6 +155,8 @@ class Directory:
             self._unplace(entry, keep=record.profile.abilities)
             entry.pace = max(entry.pace, record.profile.interval)
         if entry.record is not record and entry.record != record:
+            self._count_address(entry.record, -1)
+            self._count_address(record, 1)
             entry.record = record
             self.version += 1
             self._place(entry)
@@ -168,6 +174,7 @@ class Directory:
         del same[agent]
         if not same:
             del self.by_name[name]
+        self._count_address(entry.record, -1)
         self._unplace(entry)
 
     def hear(self, ids: Iterable[str], stretch: float) -> None:
@@ -178,6 +185,14 @@ class Directory:
             entry = entries.get(agent)
             if entry is not None:
                 beaten(entry, now, entry.record.profile.interval * stretch)
+
+    def _count_address(self, record: Record, more: int) -> None:
+        address = address_of(record.endpoint)
+        left = self.at_address.get(address, 0) + more
+        if left:
+            self.at_address[address] = left
+        else:
+            del self.at_address[address]
 
     def _turn(self, entry: Entry, state: State) -> None:
         if entry.state is state:

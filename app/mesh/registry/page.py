@@ -104,7 +104,8 @@ def render(about: Shown) -> str:
         '<p id="connection" role="status" data-state="opening">Connecting…</p><p id="away" role="status" hidden></p>'
         f"{token_form('Show the agents', hidden=True)}<dl>{listed}</dl>"
         '<section aria-labelledby="agents-title"><h2 id="agents-title">Agents: <span id="agents-count"></span></h2>'
-        f'<ul class="key">{keys}</ul><p id="none">Nobody has registered yet: <code>POST /agents</code>.</p>'
+        f'<ul class="key">{keys}</ul><p id="none">Nobody has registered yet. Start an agent with '
+        "<code>slipway agent --registry</code> and the address of this page.</p>"
         '<div id="capabilities"></div><p id="more" hidden></p><template id="capability-item"><section class="row">'
         '<h3></h3><p></p><svg role="img"></svg><small></small></section></template></section></main>'
     )

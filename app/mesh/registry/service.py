@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from app.mesh.checks import check_registration, check_token
-from app.mesh.endpoints import EndpointPolicy
+from app.mesh.endpoints import EndpointPolicy, address_of, is_own_machine
 from app.mesh.model import (
     Beat,
     BeatAnswer,
@@ -52,8 +52,17 @@ class Requester:
 class Registry:
     """The operations. Raises `Problem` for what is refused."""
 
-    def __init__(self, replica: Replica, endpoints: EndpointPolicy, *, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        replica: Replica,
+        endpoints: EndpointPolicy,
+        *,
+        max_at_address: int = 100,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """`max_at_address`: so many agents may be at one address that is not this machine's own."""
         self.replica = replica
+        self._max_at_address = max_at_address
         self.heartbeats = {"ok": 0, "unknown": 0, "refused": 0}
         self.registrations = {"registered": 0, "changed": 0, "same": 0, "buffered": 0, "refused": 0}
         self._endpoints = endpoints
@@ -70,7 +79,9 @@ class Registry:
         told = msgspec.structs.replace(told, endpoint=endpoint)
         record = check_registration(told, owner=who.subject, token=token, now=self._wall())
         known = self.replica.directory.get(record.id)
-        if known is not None and known.state is not State.GONE:
+        if known is None:
+            self._refuse_crowd(record)
+        elif known.state is not State.GONE:
             same = known.record.digest == record.digest
             changed = known.record.changed if same else record.changed
             record = msgspec.structs.replace(record, registered=known.record.registered, changed=changed)
@@ -177,6 +188,19 @@ class Registry:
         entry = replica.directory.set(record, State.HEALTHY, replica.clock(), fresh=True)
         entry.pace = record.profile.interval * replica.pace.stretch
         return entry.pace
+
+    def _refuse_crowd(self, record: Record) -> None:
+        """One machine does not fill the registry, nor its memory, with what it makes up."""
+        address = address_of(record.endpoint)
+        crowd = self.replica.directory.at_address.get(address, 0)
+        if crowd < self._max_at_address or is_own_machine(address):
+            return
+        self.registrations["refused"] += 1
+        detail = (
+            f"{crowd} agents are registered at {address} already: let some of them go, or have the registry's "
+            "MCP_MESH_MAX_AGENTS_PER_ADDRESS allow more"
+        )
+        raise Problem(429, "Too many agents at one address", detail, field="endpoint", retry_after=30)
 
     def _raise_for(self, outcome: OutcomeKind, record: Record) -> None:
         if outcome in ("registered", "changed", "same"):

@@ -62,7 +62,7 @@ def body() -> Callable[..., dict[str, Any]]:
     return make_body
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 15) -> None:
+async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 60) -> None:
     """Wait for something that happens elsewhere."""
     async with asyncio.timeout(seconds):
         while True:
@@ -83,7 +83,7 @@ class Running:
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.port = port
-        self.http = httpx.AsyncClient(base_url=self.url, timeout=20)
+        self.http = httpx.AsyncClient(base_url=self.url, timeout=60)
 
     async def register(self, told: dict[str, Any], **headers: str) -> httpx.Response:
         return await self.http.post("/agents", json=told, headers=headers)
@@ -155,7 +155,7 @@ class Process:
         command += [] if self.data is None else ["--data", str(self.data)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while time.monotonic() < deadline and self.process.poll() is None:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=5) as probe:
                 probe.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -167,7 +167,7 @@ class Process:
     def end(self, number: signal.Signals = signal.SIGKILL) -> int:
         assert self.process is not None
         self.process.send_signal(number)
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=60)
 
     @property
     def events(self) -> list[str]:

@@ -17,7 +17,7 @@ SCHEMA = {"type": "object", "description": "x" * 20_000}
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"name": MEBIBYTE[:400_000]}, "name"),
+        ({"name": MEBIBYTE[:200_000]}, "name"),
         ({"name": ""}, "name"),
         ({"name": "two words"}, "name"),
         ({"name": "../../etc"}, "name"),
@@ -224,6 +224,20 @@ async def test_a_name_belongs_to_the_subject_that_registered_it(serve_registry: 
     assert (await registry.register(body(), **TEAM_A)).status_code == 200  # a restart that lost its token
     assert (await registry.http.delete(f"/agents/{made['id']}", headers=TEAM_A)).status_code == 204
     assert (await registry.register(body(), **TEAM_B)).status_code == 201
+
+
+async def test_one_address_does_not_fill_the_registry(serve_registry: Any, body: Any) -> None:
+    registry = await serve_registry(MCP_MESH_ALLOWED_ENDPOINTS="10.0.0.0/8", MCP_MESH_MAX_AGENTS_PER_ADDRESS="3")
+    flood = [await registry.register(body(replica=f"r{n}", endpoint=f"http://10.0.0.5:{n}")) for n in range(1, 6)]
+    assert [answer.status_code for answer in flood] == [201, 201, 201, 429, 429]
+    assert "10.0.0.5" in flood[-1].json()["detail"]
+    assert int(flood[-1].headers["retry-after"]) >= 1
+    first = flood[0].json()
+    own = {"authorization": f"Bearer {first['token']}"}
+    assert (await registry.register(body(replica="r1", endpoint="http://10.0.0.5:99"), **own)).status_code == 200
+    assert (await registry.register(body(replica="other", endpoint="http://10.0.0.6:1"))).status_code == 201
+    assert (await registry.http.delete(f"/agents/{first['id']}", headers=own)).status_code == 204
+    assert (await registry.register(body(replica="r9", endpoint="http://10.0.0.5:9"))).status_code == 201
 
 
 async def test_no_answer_shows_what_is_kept_of_a_token(registry: Any, body: Any) -> None:

@@ -1,25 +1,22 @@
 """Capabilities for tests."""
 
 import asyncio
+import logging
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 
 from app.mesh.agent import CallFailed, call, capability
 from app.telemetry.tracing import current_trace
 
+logger = logging.getLogger("slipway.tests")
 
-@capability(version="1.4.0", timeout=5, tags=("text", "fast"))
+
+@capability(version="1.4.0", timeout=20, tags=("text", "fast"))
 async def shout(text: str) -> str:
     """Say it louder, and who said it."""
     return f"{text.upper()} {os.environ['MCP_AGENT_NAME']}:{os.getpid()}"
-
-
-@capability(version="2.0.0", timeout=1)
-async def dawdle(seconds: float) -> str:
-    """Take some time."""
-    await asyncio.sleep(seconds)
-    return "done"
 
 
 @capability
@@ -38,6 +35,7 @@ async def stumble() -> str:
 async def trace() -> str:
     """The trace that this call belongs to."""
     found = current_trace()
+    logger.info("asked for the trace")
     return "" if found is None else found.traceparent
 
 
@@ -45,7 +43,7 @@ async def trace() -> str:
 async def hold(folder: str) -> str:
     """Say that it has begun; end when it may."""
     place = Path(folder)
-    (place / f"begun-{os.getpid()}").touch()
+    (place / f"begun-{os.getpid()}-{secrets.token_hex(4)}").touch()
     while not (place / "go").exists():  # noqa: ASYNC110 (another process says when)
         await asyncio.sleep(0.01)
     return str(os.getpid())
@@ -54,4 +52,5 @@ async def hold(folder: str) -> str:
 @capability(needs=("shout@^1",))
 async def relay(capability: str, arguments: dict[str, Any], version: str = "*", timeout: float = 10) -> dict[str, Any]:
     """Call another agent, and hand on what it answers."""
+    logger.info("asking '%s'", capability)
     return {"answer": await call(capability, arguments, version=version, timeout=timeout)}
