@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version as PypiVersion
 
 from app.packages.facts import Package, PackageError, Release
-from app.packages.names import Ecosystem, NotAllowedText, package_name
+from app.packages.names import Ecosystem, NotAllowedText, package_name, shown
 from app.packages.policy import Policy, Refusal
 from app.packages.semver import NotSemver, Range, Version
 
@@ -51,7 +52,8 @@ class Tree:
         return [refusal for refusal in judged if refusal]
 
 
-_Wanted = tuple[str, str, tuple[str, ...]]
+# git+https://…, file:…, user/repository, @ https://…: what npm and pip take beside names and ranges.
+_ADDRESS = re.compile(r"://|^(git|file|link|workspace|github|gitlab|bitbucket|gist)[:@+]|^[\w.-]+/[\w.-]+")
 Look = Callable[[str], Awaitable[Package]]
 Complete = Callable[[str, str], Awaitable[Release]]
 
@@ -68,17 +70,23 @@ async def follow(
     gate = asyncio.Semaphore(limits.at_once)
 
     async def one(name: str, limits_text: str, path: tuple[str, ...]) -> tuple[Dependency, Release] | None:
+        asked = name
+        if ecosystem == "npm" and limits_text.startswith("npm:"):
+            # An alias: what is installed, and judged, is the package behind it.
+            name, limits_text = _behind(limits_text)
         try:
+            if _ADDRESS.search(limits_text):
+                raise PackageError(f"it comes from {shown(limits_text)}, not from a registry: no installation takes it")
             checked = package_name(ecosystem, name)
             async with gate:
                 package = await look(checked)
                 version = chosen(package, limits_text)
                 if version is None:
-                    tree.unknown.append(f"{name}: {limits_text!r} takes none of its versions, or is no range")
+                    tree.unknown.append(f"{asked}: {shown(limits_text)} takes none of its versions, or is no range")
                     return None
                 found = await complete(checked, version)
         except (PackageError, NotAllowedText) as error:
-            tree.unknown.append(f"{name}: {error}")
+            tree.unknown.append(f"{asked}: {error}")
             return None
         return Dependency(checked, version, path, found.deprecated, found.scripts), found
 
@@ -104,6 +112,13 @@ async def follow(
     except TimeoutError:
         tree.complete = False
     return tree
+
+
+def _behind(alias: str) -> tuple[str, str]:
+    """Name and range of `npm:@scope/name@range`."""
+    rest = alias.removeprefix("npm:")
+    at = rest.find("@", 1)
+    return (rest, "") if at < 0 else (rest[:at], rest[at + 1 :])
 
 
 def chosen(package: Package, limits: str) -> str | None:

@@ -35,6 +35,8 @@ class _Manifest(msgspec.Struct):
     bin: Any = None
     dependencies: dict[str, str] = {}
     optionalDependencies: dict[str, str] = {}  # noqa: N815
+    peerDependencies: dict[str, str] = {}  # noqa: N815
+    peerDependenciesMeta: Any = None  # noqa: N815
     engines: Any = None
     scripts: Any = None
     hasInstallScript: bool = False  # noqa: N815
@@ -140,13 +142,23 @@ def _release(name: str, version: str, document: _Document) -> Release | None:
         published=_optional(document.time.get(version)),
         deprecated="its authors say so" if manifest.deprecated is True else _optional(manifest.deprecated),
         license=_license(manifest.license),
-        dependencies={**manifest.dependencies, **manifest.optionalDependencies},
+        dependencies={**_peers(manifest), **manifest.dependencies, **manifest.optionalDependencies},
         programs=(name.rpartition("/")[2],) if isinstance(manifest.bin, str) else tuple(_object(manifest.bin)),
         needs=_optional(_object(manifest.engines).get("node")),
         scripts=manifest.hasInstallScript or any(key in _object(manifest.scripts) for key in _SCRIPTS),
         signatures=tuple(manifest.dist.signatures),
         attestations=_optional(manifest.dist.attestations.get("url")),
     )
+
+
+def _peers(manifest: _Manifest) -> dict[str, str]:
+    """The peers that npm installs as well: those that are not optional."""
+    meta = _object(manifest.peerDependenciesMeta)
+    return {
+        name: limits
+        for name, limits in manifest.peerDependencies.items()
+        if _object(meta.get(name)).get("optional") is not True
+    }
 
 
 def _readable(versions: dict[str, msgspec.Raw]) -> list[Version]:

@@ -9,7 +9,13 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
 from packaging.version import InvalidVersion, Version
 
 from app.packages._simple import ACCEPTED, File, Page, read_page
@@ -152,7 +158,7 @@ class Pypi:
 
 
 def dependencies_of(requirements: Iterable[str]) -> dict[str, str]:
-    """Names and ranges of what is needed on this machine, without extras."""
+    """Names and ranges of what is needed on this machine, without extras; an address where one stands for a range."""
     found: dict[str, str] = {}
     for text in requirements:
         try:
@@ -160,8 +166,11 @@ def dependencies_of(requirements: Iterable[str]) -> dict[str, str]:
         except InvalidRequirement:
             continue
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-            name = requirement.name.lower().replace("_", "-").replace(".", "-")
-            found[name] = ",".join(filter(None, (found.get(name), str(requirement.specifier))))
+            name = canonicalize_name(requirement.name)
+            if requirement.url:
+                found[name] = f"@ {requirement.url}"
+            else:
+                found[name] = ",".join(filter(None, (found.get(name), str(requirement.specifier))))
     return found
 
 

@@ -81,7 +81,7 @@ def test_a_version_that_is_not_known_is_blocked_and_not_allowed_by_a_range():
 def test_a_package_of_which_no_version_may_run_is_known_before_it_is_asked_for():
     assert not Policy(block=["evil"]).could_allow("npm", "evil")
     assert Policy(block=["evil@<2"]).could_allow("npm", "evil")
-    assert Policy(allow=["good@^1"]).could_allow("npm", "good")
+    assert Policy(allow=["npm:good@^1"]).could_allow("npm", "good")
     assert not Policy(allow=["good"]).could_allow("npm", "other")
 
 
