@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings
 
 from app._settings_types import HttpUrl, OptionalPath, OptionalSecret, OptionalText, Seconds, env
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+Launcher = Annotated[Literal["auto", "process", "pods"], BeforeValidator(_lower)]
 
 
 class GatewaySettings(BaseSettings):
@@ -55,4 +64,24 @@ class GatewaySettings(BaseSettings):
         False,
         validation_alias=env("MCP_GATEWAY_ALLOW_LOCAL_URLS"),
         description="true or false: whether remote servers may be on the gateway's own machine",
+    )
+    gateway_launcher: Launcher = Field(
+        "auto",
+        validation_alias=env("MCP_LAUNCHER"),
+        description="one of auto (pods where this is a pod with an account), process, pods",
+    )
+    gateway_bridge_image: OptionalText = Field(
+        None,
+        validation_alias=env("MCP_BRIDGE_IMAGE"),
+        description="the image that packages run in as pods, with Node and uv; without it, ARCHON_MCP_IMAGE",
+    )
+    pod_pull_secret: OptionalText = Field(
+        None,
+        validation_alias=env("MCP_POD_PULL_SECRET"),
+        description="the Secret by which the images of servers in pods are pulled",
+    )
+    pod_environment_secret: OptionalText = Field(
+        None,
+        validation_alias=env("MCP_POD_ENVIRONMENT_SECRET"),
+        description="a Secret whose keys are variables of every package in a pod, as tokens of registries",
     )

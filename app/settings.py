@@ -31,6 +31,9 @@ from app._settings_types import (
     long_enough,
 )
 
+CHILD_PREFIX = "SLIPWAY_CHILD_"
+"""Variables that begin so are for the children of `slipway bridge`, which see them without it."""
+
 
 class Settings(ToolSettings, MeshSettings, GatewaySettings, PackageSettings):
     """What the environment says. A field's alias names its variable, its description says what is right."""
@@ -292,7 +295,17 @@ def known_variables() -> dict[str, str]:
 def variables_of_others() -> dict[str, str]:
     """The environment without what is ours: for programs that we start, which our secrets do not concern."""
     known = known_variables()
-    return {variable: value for variable, value in os.environ.items() if variable not in known}
+    return {
+        variable: value
+        for variable, value in os.environ.items()
+        if variable not in known and not variable.startswith(CHILD_PREFIX)
+    }
+
+
+def variables_for_children() -> dict[str, str]:
+    """What is meant for the children of a bridge, whatever it is called there: SLIPWAY_CHILD_REDIS_URL is REDIS_URL."""
+    meant = (item for item in os.environ.items() if item[0].startswith(CHILD_PREFIX))
+    return {variable.removeprefix(CHILD_PREFIX): value for variable, value in meant}
 
 
 def _lines(path: Path | None) -> tuple[str, ...]:

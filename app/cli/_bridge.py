@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
-from collections.abc import Mapping
+import signal
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
@@ -18,6 +20,7 @@ from app.gateway.catalogue.catalogue import Catalogue
 from app.gateway.catalogue.lanes import Lanes, SessionLanes
 from app.gateway.catalogue.view import Choice
 from app.gateway.children.metrics import ChildMetrics
+from app.gateway.children.restarts import Restarts
 from app.gateway.launcher import Launched, LaunchError, UrlEndpoint
 from app.gateway.processes import ProcessLauncher, ProcessOptions
 from app.gateway.spec import LaunchSpec, Limits
@@ -48,6 +51,8 @@ class BridgePlan:
     idle: float | None = None
     """Seconds after which a child that nobody used is ended; None for never."""
     directory: str | None = None
+    give_up: bool = False
+    """End when the child keeps ending, instead of trying on."""
 
     @property
     def name(self) -> str:
@@ -56,9 +61,11 @@ class BridgePlan:
 
 
 class Bridge:
-    """Starts the children and keeps them in the catalogue."""
+    """Starts the children and keeps them in the catalogue. `gave_up` is told why, where the plan is to give up."""
 
-    def __init__(self, settings: Settings, plan: BridgePlan, metrics: ChildMetrics) -> None:
+    def __init__(
+        self, settings: Settings, plan: BridgePlan, metrics: ChildMetrics, gave_up: Callable[[str], None]
+    ) -> None:
         self.name = plan.name
         self.view = Choice(servers=(self.name,), beside_others=False)
         self.catalogue = Catalogue(union=self.view, call_seconds=settings.request_timeout)
@@ -67,11 +74,17 @@ class Bridge:
         self._plan = plan
         self._options = UpstreamOptions(timeout=settings.request_timeout, handshake_timeout=FIRST_SECONDS * 3)
         most = plan.children + 1
-        options = ProcessOptions(most_children=most, most_children_each=most, directory=plan.directory)
+        options = ProcessOptions(
+            most_children=most,
+            most_children_each=most,
+            directory=plan.directory,
+            restarts=Restarts(attempts=3) if plan.give_up else Restarts(),
+        )
         self._launcher = ProcessLauncher(plan.environment, options, metrics)
         self._limits = Limits(cpu=settings.server_cpu_limit, memory=settings.server_memory_limit)
         self._upstream: Lanes | None = None
-        self._opening: asyncio.Task[None] | None = None
+        self._gave_up = gave_up
+        self._tasks: list[asyncio.Task[None]] = []
         self._reason = "its first child is starting"
 
     async def start(self) -> None:
@@ -84,14 +97,16 @@ class Bridge:
             environment=dict(self._plan.environment),
             limits=self._limits,
         )
+        if self._plan.give_up:
+            self._tasks.append(asyncio.create_task(self._until_hopeless(), name="give up"))
+            await asyncio.sleep(0)
         launched = await self._launcher.start(spec)
         self._upstream = self._lanes(launched)
-        self._opening = asyncio.create_task(self._open(self._upstream), name="open the bridged server")
+        self._tasks.append(asyncio.create_task(self._open(self._upstream), name="open the bridged server"))
 
     async def close(self) -> None:
         """End all children."""
-        if self._opening is not None:
-            await stop([self._opening])
+        await stop(self._tasks)
         await self.catalogue.close()
         if self._upstream is not None:
             await self._upstream.close()
@@ -125,6 +140,13 @@ class Bridge:
             return SessionLanes(make, self._plan.children, idle=self._plan.idle or 300.0)
         return Lanes(make, self._plan.children, idle=self._plan.idle)
 
+    async def _until_hopeless(self) -> None:
+        async for launched in self._launcher.watch():
+            if launched.state == "failed":
+                self._gave_up(launched.reason)
+                os.kill(os.getpid(), signal.SIGTERM)  # what runs is drained
+                return
+
     async def _open(self, upstream: Lanes) -> None:
         while True:
             try:
@@ -139,10 +161,12 @@ class Bridge:
         logger.info("bridged", extra={"fields": {"server": self.name, "tools": listing.tools}})
 
 
-def build_bridge(settings: Settings, plan: BridgePlan) -> tuple[Application, Lifecycle]:
+def build_bridge(
+    settings: Settings, plan: BridgePlan, gave_up: Callable[[str], None] = lambda _: None
+) -> tuple[Application, Lifecycle]:
     """Everything that a bridge serves. Called on the running event loop."""
     metrics = CollectorRegistry()
-    bridge = Bridge(settings, plan, ChildMetrics(metrics))
+    bridge = Bridge(settings, plan, ChildMetrics(metrics), gave_up)
     hosting = Hosting(
         settings,
         bridge.catalogue,

@@ -96,7 +96,7 @@ def build_gateway(settings: Settings, config: Path | None) -> tuple[Application,
 
         open_to_all = not wants_token and not is_loopback(settings.host)
         access = Access(read_only=_OPEN_TO_ALL if open_to_all else "")
-        found = site_of(hosting, ("gateway",), wants_token=wants_token)
+        found = site_of(hosting, ("gateway",), wants_token=wants_token, has_servers=True)
         Rest(gateway.manager, made.templates, access=access, closing=closing).add_to(found)
         return as_app(found)
 

@@ -23,6 +23,9 @@ def bridge(
     idle: Annotated[float | None, typer.Option(min=1, help="End a child unused for so many seconds.")] = None,
     env: Annotated[list[str] | None, typer.Option("--env", "-e", help="A variable for the child: NAME=VALUE.")] = None,
     directory: Annotated[str | None, typer.Option(help="Where the child starts; here, if not given.")] = None,
+    give_up: Annotated[
+        bool, typer.Option("--give-up", help="End with status 1 when the child keeps ending: something else starts us.")
+    ] = False,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. MCP_LOG_LEVEL.")] = None,
     log_format: Annotated[str | None, typer.Option(help="json or text. MCP_LOG_FORMAT.")] = None,
 ) -> None:
@@ -32,7 +35,7 @@ def bridge(
     from app._settings_checks import SettingsError
     from app.cli import _start
     from app.cli._problems import complain
-    from app.settings import Settings, variables_of_others
+    from app.settings import Settings, variables_for_children, variables_of_others
 
     try:
         settings = Settings.load(
@@ -55,11 +58,16 @@ def bridge(
 
     plan = BridgePlan(
         command=tuple(command),
-        environment={**variables_of_others(), **given},
+        environment={**variables_of_others(), **variables_for_children(), **given},
         mode=cast("Mode", mode),
         children=children or (20 if mode == "per-session" else 1),
         idle=idle,
         directory=directory or os.getcwd(),  # noqa: PTH109 (a text is wanted)
+        give_up=give_up,
     )
     fields = {"bridging": plan.name, "mode": plan.mode, "children": plan.children}
-    raise typer.Exit(_start.serve_application(settings, lambda: build_bridge(settings, plan), fields))
+    lost: list[str] = []
+    status = _start.serve_application(settings, lambda: build_bridge(settings, plan, lost.append), fields)
+    if lost:
+        typer.echo(f"gave up: {lost[0]}", err=True)  # the last line of all: whoever started us looks there
+    raise typer.Exit(1 if lost else status)

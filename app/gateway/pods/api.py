@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import aiohttp
 import msgspec
 
-from app.gateway.pods.access import Access
+from app.gateway.pods.access import Access, NoAccess
 from app.resilience import Backoff, retrying
 
 Object = dict[str, Any]
@@ -49,11 +49,12 @@ class ApiAway(Exception):
 
 
 class Api:
-    """A client for one cluster. Used from one event loop; `close` it there."""
+    """A client for one cluster. Used from one event loop; `close` it there. `login` is asked for when first needed."""
 
-    def __init__(self, access: Access) -> None:
-        self._access = access
-        self._session: aiohttp.ClientSession | None = None
+    def __init__(self, login: Callable[[], Awaitable[Access]]) -> None:
+        self._login = login
+        self._connecting = asyncio.Lock()
+        self._connected: tuple[aiohttp.ClientSession, Access] | None = None
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Object | None:
         """What is at a path; None where nothing is."""
@@ -129,47 +130,51 @@ class Api:
 
     async def websocket(self, path: str, query: list[tuple[str, str]]) -> aiohttp.ClientWebSocketResponse:
         """A stream into a container. Raises `ApiError` and `ApiAway`."""
-        session = self._connected()
-        url = self._access.server.replace("http", "ws", 1) + path
+        session, access = await self._connect()
+        url = access.server.replace("http", "ws", 1) + path
         try:
             return await session.ws_connect(
                 url,
                 protocols=PROTOCOLS,
                 params=query,
-                headers=self._access.headers(),
+                headers=access.headers(),
                 heartbeat=_HEARTBEAT,
                 max_msg_size=_MAX_FRAME,
                 autoclose=False,
             )
         except aiohttp.WSServerHandshakeError as error:
             if error.status == 401:
-                self._access.refused()
+                access.refused()
             raise ApiError(error.status, "", f"no stream into the container: {error.message or error.status}") from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _away(error) from error
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._connected is not None:
+            await self._connected[0].close()
+            self._connected = None
 
     @asynccontextmanager
     async def _open(self, method: str, path: str, options: dict[str, Any]) -> AsyncGenerator[aiohttp.ClientResponse]:
-        headers = {**options.pop("headers", {}), **self._access.headers()}
-        async with self._connected().request(
-            method, f"{self._access.server}{path}", headers=headers, **options
-        ) as answer:
+        session, access = await self._connect()
+        headers = {**options.pop("headers", {}), **access.headers()}
+        async with session.request(method, f"{access.server}{path}", headers=headers, **options) as answer:
             if answer.status == 401:
-                self._access.refused()
+                access.refused()
             if answer.status >= 400:
                 raise _refusal(answer.status, await answer.read(), answer.headers.get("retry-after", ""))
             yield answer
 
-    def _connected(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(ssl=self._access.tls or True, limit=0)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT)
-        return self._session
+    async def _connect(self) -> tuple[aiohttp.ClientSession, Access]:
+        async with self._connecting:
+            if self._connected is None:
+                try:
+                    access = await self._login()
+                except NoAccess as error:
+                    raise ApiAway(str(error)) from None
+                connector = aiohttp.TCPConnector(ssl=access.tls or True, limit=0)
+                self._connected = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT), access
+            return self._connected
 
 
 async def _split(answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:

@@ -26,7 +26,7 @@ class PodApi:
 
     def __init__(self, api: Api, options: PodOptions) -> None:
         self.api = api
-        self._options = options
+        self.options = options
         self._owner: Object | None = None
         self._checked = 0.0
         self._refused = ""
@@ -34,7 +34,7 @@ class PodApi:
     def path(self, name: str = "", *, kind: str = "pods", part: str = "") -> str:
         """Where pods are, one of them, or a part of one."""
         ending = (f"/{name}" if name else "") + (f"/{part}" if part else "")
-        return f"/api/v1/namespaces/{self._options.namespace}/{kind}{ending}"
+        return f"/api/v1/namespaces/{self.options.namespace}/{kind}{ending}"
 
     async def create(self, pod: Object) -> Object | None:
         """The pod as it was made, or the one that has its name already; None where that one just went."""
@@ -43,7 +43,7 @@ class PodApi:
         except ApiError as error:
             if error.status == 409 and error.reason == "AlreadyExists":
                 return await self.get(str(pod["metadata"]["name"]))
-            raise LaunchError(_refused(error, self._options.namespace)) from None
+            raise LaunchError(_refused(error, self.options.namespace)) from None
         except ApiAway as error:
             raise LaunchError(str(error)) from None
 
@@ -63,10 +63,10 @@ class PodApi:
 
     async def owner(self) -> Object | None:
         """A reference to the Deployment that pods go with. Raises `LaunchError` while that is not known."""
-        name = self._options.owner
+        name = self.options.owner
         if name is None or self._owner is not None:
             return self._owner
-        path = f"/apis/apps/v1/namespaces/{self._options.namespace}/deployments/{name}"
+        path = f"/apis/apps/v1/namespaces/{self.options.namespace}/deployments/{name}"
         try:
             found = await self.api.get(path)
         except ApiAway as error:
@@ -101,7 +101,7 @@ class PodApi:
 
     async def _trial(self) -> str:
         try:
-            await self.api.create(self.path(), trial(self._options), dry_run=True)
+            await self.api.create(self.path(), trial(self.options), dry_run=True)
         except ApiAway:
             return "no pod can be made: the Kubernetes API does not answer"
         except ApiError as error:

@@ -13,6 +13,7 @@ from app.gateway.launcher import Launched, LaunchError, UrlEndpoint
 from app.gateway.pods.api import Api, ApiAway, ApiError, Object, inside, pause
 from app.gateway.pods.asking import NoPods, PodApi
 from app.gateway.pods.manifest import manifest, pod_name
+from app.gateway.pods.metrics import PodMetrics
 from app.gateway.pods.options import DIGEST, GATEWAY, SERVER, PodOptions
 from app.gateway.pods.reasons import seen, told_by
 from app.gateway.pods.server import PodServer
@@ -30,8 +31,10 @@ _BURIED: Final = 1_000
 class PodLauncher:
     """Implements `Launcher` on the Kubernetes API. Used from one event loop; `close` lets the pods run on."""
 
-    def __init__(self, api: Api, options: PodOptions | None = None) -> None:
+    def __init__(self, api: Api, options: PodOptions | None = None, metrics: PodMetrics | None = None) -> None:
         self.options = options or PodOptions()
+        self._metrics = metrics or PodMetrics()
+        self._metrics.watch(lambda: len(self._known))
         self._pods = PodApi(api, self.options)
         self._servers: dict[str, PodServer] = {}
         self._known: dict[str, Object] = {}  # every pod of this gateway, by its uid
@@ -55,7 +58,7 @@ class PodLauncher:
             endpoint = UrlEndpoint(spec.url or "", spec.transport)
             return Launched(spec.id, "running", spec.digest(), endpoint)
         await self._open()
-        server = PodServer(self._pods, spec.id, spec.digest(), spec, lambda: self._tell(server))
+        server = self._server(spec.id, spec.digest(), spec)
         others = [pod for pod in self._of(spec.id) if _digest(pod) != server.digest]
         self._servers[spec.id] = server
         if known is not None:
@@ -93,8 +96,7 @@ class PodLauncher:
         for pod in sorted(self._known.values(), key=_created, reverse=True):
             name, digest = _server(pod), _digest(pod)
             if name not in self._servers and not seen(pod).over:
-                server = PodServer(self._pods, name, digest, None, lambda name=name: self._tell_of(name))
-                self._servers[name] = server
+                server = self._servers[name] = self._server(name, digest, None)
                 server.take(pod)
                 found.append(server.launched())
         return found
@@ -170,7 +172,13 @@ class PodLauncher:
             name = pod_name(self.options, server.id, server.digest, suffix)
             if name in taken:
                 continue
-            made = await self._pods.create(manifest(server.spec, self.options, name, await self._pods.owner()))
+            wanted = manifest(server.spec, self.options, name, await self._pods.owner())
+            try:
+                made = await self._pods.create(wanted)
+            except LaunchError:
+                self._metrics.refused.inc()
+                raise
+            self._metrics.created.inc()
             if made is not None and _digest(made) == server.digest and not seen(made).over:
                 return made
         raise LaunchError(f"no name is left for the pod of {server.id!r}: delete those that are being deleted")
@@ -204,6 +212,7 @@ class PodLauncher:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_AGAIN):
                         await gone.wait()
+                        self._metrics.deleted.inc()
                         return
                 waited += _LOOK_AGAIN
                 # Its node does not answer, or does not get it done.
@@ -236,6 +245,7 @@ class PodLauncher:
             return
         over = change == "DELETED" or server.update(pod)
         if over:
+            self._metrics.lost.inc()
             server.lose(deleted=change == "DELETED")
             if change != "DELETED":
                 self._begin(self._discard(pod), f"delete {_name(pod)}")
@@ -259,9 +269,14 @@ class PodLauncher:
     def _of(self, server_id: str) -> list[Object]:
         return [pod for pod in self._known.values() if _server(pod) == server_id]
 
-    def _tell_of(self, server_id: str) -> None:
-        if (server := self._servers.get(server_id)) is not None:
-            self._tell(server)
+    def _server(self, server_id: str, digest: str, spec: LaunchSpec | None) -> PodServer:
+        return PodServer(self._pods, server_id, digest, spec, self._tell, self._recycle)
+
+    def _recycle(self, server: PodServer) -> None:
+        """What lives on in its pod without us ends with that."""
+        pod = self._known.get(server.uid or "")
+        if pod is not None and not server.stopping:
+            self._begin(self._discard(pod), f"recycle {_name(pod)}")
 
     def _tell(self, server: PodServer) -> None:
         if self._servers.get(server.id) in (server, None):

@@ -14,8 +14,6 @@ from app.gateway.spec import LaunchSpec
 Reached = Literal["http", "sse", "websocket", "exec", "attach"]
 
 CONTAINER: Final = "server"
-CHILD_PREFIX: Final = "SLIPWAY_CHILD_"
-"""A bridge gives variables of this prefix to its children, without it, and reads none of them itself."""
 _CACHE: Final = "/cache"
 _PACKAGES: Final = {
     "npm_config_cache": f"{_CACHE}/npm",
@@ -166,7 +164,7 @@ def _started_by(spec: LaunchSpec, options: PodOptions, *, bridged: bool) -> Obje
 def _environment(spec: LaunchSpec, options: PodOptions, *, bridged: bool) -> list[Object]:
     package = spec.type in ("npx", "uv")
     around: Mapping[str, str] = {**_PACKAGES, **options.environment} if package else {}
-    prefix = CHILD_PREFIX if bridged else ""
+    prefix = options.child_prefix if bridged else ""
     given: list[Object] = [
         {"name": f"{prefix}{name}", "value": _plain(value)}
         for name, value in sorted({**around, **spec.environment}.items())

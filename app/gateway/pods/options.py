@@ -29,6 +29,8 @@ class PodOptions:
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     """Of every server: where packages come from, by which way out. Nothing secret."""
+    child_prefix: str = "SLIPWAY_CHILD_"
+    """A bridge gives variables that begin so to its children, without it, and reads none of them itself."""
     environment_secret: str | None = None
     """A Secret, all keys of which are variables of every server that is a package: tokens of registries."""
     pull_secret: str | None = None

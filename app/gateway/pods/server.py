@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from typing import cast
 
 from app.gateway.children.masking import Masker
+from app.gateway.children.tail import Tail
 from app.gateway.launcher import Endpoint, Launched, UrlEndpoint
 from app.gateway.pods.api import Object, inside
 from app.gateway.pods.asking import PodApi
@@ -14,17 +17,29 @@ from app.gateway.pods.logs import read_log
 from app.gateway.pods.manifest import Reached
 from app.gateway.pods.options import REACHED
 from app.gateway.pods.reasons import Seen, seen
+from app.gateway.pods.sessions import Sessions
 from app.gateway.spec import LaunchSpec, Transport
 
 _PATHS = {"http": "/mcp", "sse": "/sse", "websocket": "/mcp"}
 _ATTEMPTS = 4
+_FAILED_FOR = 5.0
+"""Seconds that a server is called failed whose process ended without a word, before another one is tried."""
 
 
 class PodServer:
-    """`changed` is called after every change. `spec` is None for an adopted one that nobody asked for yet."""
+    """`changed` is called after every change, `recycle` when its pod should go for another one to take its place.
+
+    `spec` is None for an adopted one that nobody asked for yet.
+    """
 
     def __init__(
-        self, pods: PodApi, server_id: str, digest: str, spec: LaunchSpec | None, changed: Callable[[], None]
+        self,
+        pods: PodApi,
+        server_id: str,
+        digest: str,
+        spec: LaunchSpec | None,
+        changed: Callable[[PodServer], None],
+        recycle: Callable[[PodServer], None],
     ) -> None:
         self.id = server_id
         self.digest = digest
@@ -35,11 +50,17 @@ class PodServer:
         """How often its pod went without us."""
         self._pods = pods
         self._changed = changed
+        self._recycle = recycle
         self._pod: Object | None = None
         self._seen = Seen("starting")
         self._warning = ""
         self._earlier = 0  # restarts of the containers of pods that went
         self._mask: Callable[[str], str] = str
+        self._tail = Tail(server_id, self._masked)
+        self._sessions: Sessions | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._wordless = ""
+        self._again: asyncio.TimerHandle | None = None
         self._spec: LaunchSpec | None = None
         self.spec = spec
         self._told: Launched | None = None
@@ -57,6 +78,7 @@ class PodServer:
     def take(self, pod: Object) -> None:
         """That is its pod now."""
         self.uid = pod["metadata"]["uid"]
+        self._sessions = self._make_sessions(pod)
         self.update(pod)
 
     def update(self, pod: Object) -> bool:
@@ -65,12 +87,15 @@ class PodServer:
         self._seen = seen(pod)
         if self._seen.state == "running":
             self._warning = ""
+        if self._sessions is not None:
+            self._sessions.nudge()
         self._news()
         return self._seen.over
 
     def lose(self, *, deleted: bool) -> None:
         """Its pod went, or is going."""
         self.uid = self._pod = None
+        self._close_sessions()
         self.replaced += 1
         self._earlier += self._seen.restarts
         why = "its pod was deleted" if deleted else self._seen.reason
@@ -90,11 +115,18 @@ class PodServer:
 
     async def let_go(self) -> None:
         """End what is open to it."""
+        if self._again is not None:
+            self._again.cancel()
+        self._close_sessions()
+        if self._closing:
+            await asyncio.wait(self._closing)
 
     def launched(self) -> Launched:
         if self.stopping:
             return Launched(self.id, "stopped", self.digest, None, reason="stopped")
         found = self._seen
+        if self._wordless and found.state == "running":
+            found = replace(found, state="failed", reason=self._wordless)
         return Launched(
             self.id,
             found.state,
@@ -110,29 +142,81 @@ class PodServer:
         return (f"-{secrets.token_hex(2)}" for _ in range(_ATTEMPTS))
 
     async def logs(self, lines: int, *, follow: bool) -> AsyncIterator[str]:
-        """What its containers wrote."""
+        """What its containers wrote; of a server that is spoken to on its streams, what it wrote to standard error."""
+        if self._tail.last:
+            if follow:
+                async for line in self._tail.follow(lines):
+                    yield line
+            for line in self._tail.lines(lines):
+                yield line
+            return
         name = None if self._pod is None else str(self._pod["metadata"]["name"])
         if name is not None:
             async for line in read_log(self._pods, name, lines, follow=follow, restarted=self._seen.restarts > 0):
                 yield self._mask(line)
 
+    def _masked(self, text: str) -> str:
+        return self._mask(text)
+
     def _endpoint(self) -> Endpoint | None:
+        if self._sessions is not None:
+            return self._sessions
         pod = self._pod
         if pod is None or self._seen.state != "running":
-            return None
-        how = cast("Reached", inside(pod["metadata"], "annotations").get(REACHED, "http"))
-        if how in ("exec", "attach"):
             return None
         address = str(inside(pod, "status").get("podIP") or "")
         ports = pod["spec"]["containers"][0].get("ports") or ()
         if not address or not ports:
             return None
+        how = _reached(pod)
         host = f"[{address}]" if ":" in address else address
         scheme = "ws" if how == "websocket" else "http"
         return UrlEndpoint(f"{scheme}://{host}:{ports[0]['containerPort']}{_PATHS[how]}", cast("Transport", how))
+
+    def _make_sessions(self, pod: Object) -> Sessions | None:
+        how, options = _reached(pod), self._pods.options
+        if how not in ("exec", "attach"):
+            return None
+        words = pod["spec"]["containers"][0].get("command") or () if how == "exec" else ()
+        return Sessions(
+            self._pods,
+            str(pod["metadata"]["name"]),
+            tuple(str(word).replace("$$", "$") for word in words),
+            self._tail,
+            now=self.launched,
+            failed=self._fell_silent,
+            recycle=lambda: self._recycle(self),
+            most=options.most_sessions,
+            after_input=options.after_input,
+        )
+
+    def _close_sessions(self) -> None:
+        sessions, self._sessions = self._sessions, None
+        if sessions is not None:
+            task = asyncio.create_task(sessions.close(), name=f"close the sessions of {self.id}")
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    def _fell_silent(self, why: str) -> None:
+        """A process ended without a word."""
+        if self._again is not None:
+            self._again.cancel()
+        self._again = asyncio.get_running_loop().call_later(_FAILED_FOR, self._try_again)
+        self._wordless = why
+        self._news()
+
+    def _try_again(self) -> None:
+        self._wordless = ""
+        if self._sessions is not None:
+            self._sessions.nudge()
+        self._news()
 
     def _news(self) -> None:
         launched = self.launched()
         if launched != self._told:
             self._told = launched
-            self._changed()
+            self._changed(self)
+
+
+def _reached(pod: Object) -> Reached:
+    return cast("Reached", inside(pod["metadata"], "annotations").get(REACHED, "http"))

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import httpx
+from engine.plugins.kube.client import Cluster
 
 from app.client import Client, ClientError, RemoteError, revision_named
 
@@ -22,6 +23,13 @@ class ToolFailed(Exception):
 TROUBLE = (ClientError, RemoteError, ToolFailed, httpx.HTTPError, OSError)
 _OLD = revision_named("old")
 Answer = TypeVar("Answer")
+
+
+def service_url(cluster: Cluster, space: str, name: str) -> str:
+    """A Service's own address, which clients on the node's machine may use."""
+    service = cluster.get("v1", "Service", space, name)
+    assert service is not None, f"there is no Service {name}"
+    return f"http://{service['spec']['clusterIP']}:{service['spec']['ports'][0]['port']}"
 
 
 @asynccontextmanager
@@ -49,12 +57,12 @@ async def markers(client: Client) -> int:
 
 
 async def patiently(call: Callable[[], Awaitable[Answer]], seconds: float = 90) -> Answer:
-    """What a call answers, once it does: while a store is away, servers ask to come again."""
+    """What a call answers, once it does and as asserted: while a store is away, servers ask to come again."""
     end = time.monotonic() + seconds
     while True:
         try:
             return await call()
-        except TROUBLE:
+        except (*TROUBLE, AssertionError):
             if time.monotonic() > end:
                 raise
             await asyncio.sleep(0.5)

@@ -76,7 +76,7 @@ class Space:
     async def launcher(self, **options: Any) -> PodLauncher:
         """As a gateway makes it, with exactly the roles that the platform gives it."""
         chosen = replace(PodOptions(namespace=self.name, gateway=GATEWAY, owner=GATEWAY), **options)
-        made = PodLauncher(Api(await of_kubeconfig(self.kubeconfig)), chosen)
+        made = PodLauncher(Api(lambda: of_kubeconfig(self.kubeconfig)), chosen)
         self.launchers.append(made)
         return made
 
