@@ -16,9 +16,12 @@ SOAK_ARGS ?=
 CLUSTER ?= node
 # Which of its tests: files or folders of tests/cluster.
 CLUSTER_TESTS ?= tests/cluster
+# What test-objects runs, and what that needs built.
+OBJECTS_TESTS ?= tests/cluster/objects/test_stack_objects.py tests/cluster/objects/test_engine_pitfalls.py tests/cluster/objects/test_engine_reports.py
+OBJECTS_TOOLS := etcd kubernetes pulumi-language pulumi
 say = printf '\033[1m› %s\033[0m\n'
 
-.PHONY: help setup run test check format golden preview up bench soak clean test-cluster cluster-up cluster-down
+.PHONY: help setup run test check format golden preview up bench soak clean test-objects test-cluster cluster-up cluster-down
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2}'
@@ -62,6 +65,12 @@ test: .venv/.ready-dev ## Run the tests
 	@$(say) 'run the tests'
 	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
 
+# The node's control plane alone, and the engine: no root, no pods. Its tools are a quarter of an hour's build, once.
+test-objects: .venv/.ready-dev ## Run the stacks on a real API server, without pods (needs Go)
+	@cd tests/cluster && ../../$(BIN)/python -m harness.build $(OBJECTS_TOOLS)
+	@$(say) 'run the stacks on an API server'
+	@$(BIN)/pytest $(OBJECTS_TESTS) --cluster -n $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
+
 # The harness itself hears Ctrl-C, and takes the node down.
 test-cluster: .venv/.ready-dev ## Run the stacks on a real node (Linux, root); CLUSTER=existing uses KUBECONFIG
 	@if [ "$(CLUSTER)" = existing ]; then \
@@ -90,6 +99,7 @@ golden: .venv/.ready-dev ## Rewrite the approved snapshots, the schema and the g
 	@$(BIN)/python -m infra.config.schema --write
 	@$(BIN)/python -m infra.config.reference --write
 	@$(BIN)/pytest -q tests/infra/test_golden.py --golden
+	@$(BIN)/python tests/charts/render.py
 
 preview: .venv/.ready-infra ## Show what `pulumi up` would do to STACK=dev
 	@$(BIN)/python -m infra.preflight --stack $(STACK) --for preview

@@ -1,7 +1,7 @@
 {{/* Objects that every chart of Slipway makes alike. The file is the same in each of them. */}}
 
-{{/* The stable address on port 80, and a name that lists the pods on their own port. */}}
-{{- define "slipway.services" -}}
+{{/* The stable address, on port 80. */}}
+{{- define "slipway.service" -}}
 apiVersion: v1
 kind: Service
 metadata:
@@ -16,7 +16,10 @@ spec:
   ports:
     - { name: http, port: 80, targetPort: http, protocol: TCP }
   sessionAffinity: None
----
+{{- end -}}
+
+{{/* A name that lists the ready pods, on their own port. */}}
+{{- define "slipway.headless" -}}
 apiVersion: v1
 kind: Service
 metadata:
@@ -115,6 +118,28 @@ spec:
 {{- with .Values.networkPolicy.extraEgress }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{/* The registry's pods, where its address is that of a Service in the cluster; its port anywhere, where it is not. */}}
+{{- define "slipway.registryEgress" -}}
+{{- with .Values.registry.url -}}
+{{- $address := urlParse . -}}
+{{- $host := splitList ":" $address.host -}}
+{{- $labels := splitList "." (first $host) -}}
+{{- if and (gt (len $labels) 1) (or (lt (len $labels) 3) (ne (index $labels 2) "svc")) -}}
+- ports: [{ port: {{ ternary (last $host) (ternary 443 80 (eq $address.scheme "https")) (gt (len $host) 1) }}, protocol: TCP }]
+{{- else -}}
+- to:
+    - namespaceSelector:
+        matchLabels:
+          kubernetes.io/metadata.name: {{ ternary (index $labels (ternary 1 0 (gt (len $labels) 1))) $.Release.Namespace (gt (len $labels) 1) }}
+      podSelector:
+        matchLabels:
+          app.kubernetes.io/name: {{ first $labels }}
+          app.kubernetes.io/component: registry
+  ports: [{ port: {{ $.Values.registry.podPort }}, protocol: TCP }]
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* A pod that asks the workload something once: what `helm test` runs. Takes the root and the command. */}}

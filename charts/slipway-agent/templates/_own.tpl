@@ -81,25 +81,3 @@ slipway.dev/file-checksum: {{ include "agent.config" . | sha256sum }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
-
-{{/* The registry's pods, where its address is that of a Service in the cluster; its port anywhere, where it is not. */}}
-{{- define "agent.registryEgress" -}}
-{{- with .Values.registry.url -}}
-{{- $address := urlParse . -}}
-{{- $host := splitList ":" $address.host -}}
-{{- $labels := splitList "." (first $host) -}}
-{{- if and (gt (len $labels) 1) (or (lt (len $labels) 3) (ne (index $labels 2) "svc")) -}}
-- ports: [{ port: {{ ternary (last $host) (ternary 443 80 (eq $address.scheme "https")) (gt (len $host) 1) }}, protocol: TCP }]
-{{- else -}}
-- to:
-    - namespaceSelector:
-        matchLabels:
-          kubernetes.io/metadata.name: {{ ternary (index $labels (ternary 1 0 (gt (len $labels) 1))) $.Release.Namespace (gt (len $labels) 1) }}
-      podSelector:
-        matchLabels:
-          app.kubernetes.io/name: {{ first $labels }}
-          app.kubernetes.io/component: registry
-  ports: [{ port: {{ $.Values.registry.podPort }}, protocol: TCP }]
-{{- end -}}
-{{- end -}}
-{{- end -}}

@@ -1,6 +1,6 @@
 """What each chart is compared by: values of a release, and the same as arguments of the platform's component.
 
-Both speak of a release in the namespace `mesh`; an agent is called `hello`, a registry `registry`.
+Both speak of a release in the namespace `mesh`, called `hello` for an agent, else by its kind.
 """
 
 from dataclasses import dataclass
