@@ -27,6 +27,7 @@ import psutil
 from prometheus_client import CollectorRegistry
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
+import soak_sessions
 from hygiene import HOSTILE, Baseline, descendants
 
 from app.gateway.children.metrics import ChildMetrics
@@ -51,6 +52,8 @@ class World:
     launcher: ProcessLauncher
     wanted: dict[str, int]
     folder: Path
+    spare: set[int] = field(default_factory=set)
+    """Processes that `starts` leaves alone, with all below them."""
     done: Counter[str] = field(default_factory=Counter)
     """What was done, and what befell: whole parts by their name, everything else for the report."""
 
@@ -134,7 +137,8 @@ async def injure(world: World, lines: Lines) -> None:
     """Kill or stop any process that is not ours to keep: a child, a descendant, a minder, now and then the keeper."""
     await asyncio.sleep(world.random.random() * 0.05)
     keeper = world.launcher.children.keeper
-    victims = [pid for pid in descendants() if pid != keeper]
+    spared = {pid for root in world.spare if psutil.pid_exists(root) for pid in (root, *descendants(root))}
+    victims = [pid for pid in descendants() if pid != keeper and pid not in spared]
     if world.random.random() < 0.02 and keeper:
         world.done["keepers killed"] += 1
         return kill(keeper, signal.SIGKILL)
@@ -150,8 +154,16 @@ def kill(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
+async def sessions(world: World) -> None:
+    """Sessions of clients with two bridges."""
+    folder = world.folder / "bridges"
+    folder.mkdir()
+    await soak_sessions.run(lambda: world.go_on("sessions"), world.random, world.done, folder, world.spare)
+    folder.rmdir()
+
+
 Part = Callable[[World], Awaitable[None]]
-PARTS: dict[str, Part] = {"starts": starts}
+PARTS: dict[str, Part] = {"starts": starts, "sessions": sessions}
 
 
 async def soak(wanted: dict[str, int], seed: int, folder: Path) -> dict[str, object]:

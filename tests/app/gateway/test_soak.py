@@ -8,11 +8,22 @@ from pathlib import Path
 SOAK = Path(__file__).with_name("soak.py")
 
 
-def test_servers_that_are_started_hurt_and_stopped_at_random_leave_nothing():
-    command = [sys.executable, str(SOAK), "--only", "starts", "--starts", "60"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+def soaked(*options: str) -> dict:
+    done = subprocess.run([sys.executable, str(SOAK), *options], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-4000:]
     report = json.loads(done.stdout)
-    assert report["starts"] == report["stopped"] == 60
-    assert report["lines"] > 0
     assert report["left"] == 0
+    return report
+
+
+def test_servers_that_are_started_hurt_and_stopped_at_random_leave_nothing():
+    report = soaked("--only", "starts", "--starts", "30")
+    assert report["starts"] == report["stopped"] == 30
+    assert report["lines"] > 0
+
+
+def test_sessions_that_are_used_dropped_and_ended_while_children_are_hurt_leave_nothing():
+    report = soaked("--only", "sessions", "--sessions", "30", "--seed", "7")
+    assert report["sessions"] == 30
+    assert report["answered"] > 0
+    assert report["ended"] > 0
