@@ -2,17 +2,22 @@
 
 Starts `slipway registry` on this machine, pinned to one core, and plays agents from this process on the other: each
 registers, then beats every `--interval` seconds with a request of its own, on a socket of its own up to `--sockets`
-(beyond, agents share them). Lookups go on beside that. CPU and memory of the registry are read from the OS.
+(beyond, agents share them; `--batch` puts the heartbeats of so many agents into one request). Lookups go on beside
+that. CPU and memory of the registry are read from the OS. `--redis` keeps the agents in a Redis server that is
+started for it.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import random
 import resource
+import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -97,6 +102,7 @@ class Result:
     lookups: list[float] = field(default_factory=list)
     cpu_share: float = 0.0
     cpu_each: float = 0.0
+    rate: float = 0.0
     wrong: int = 0
 
 
@@ -127,9 +133,9 @@ async def connect(port: int, count: int) -> list[Socket]:
     return made
 
 
-async def register(sockets: list[Socket], count: int) -> list[bytes]:
+async def register(sockets: list[Socket], count: int) -> list[dict[str, object]]:
     """The heartbeat of each agent."""
-    beats: list[bytes] = [b""] * count
+    beats: list[dict[str, object]] = [{}] * count
 
     async def some(socket: Socket, numbers: range) -> None:
         for number in numbers:
@@ -139,15 +145,19 @@ async def register(sockets: list[Socket], count: int) -> list[bytes]:
                     break
                 await asyncio.sleep(0.2 + random.random())
             told = json.loads(body)
-            beat = {"id": told["id"], "token": told["token"], "load": 0.5, "digest": told["digest"]}
-            beats[number] = post("/heartbeats", {"beats": [beat]})
+            beats[number] = {"id": told["id"], "token": told["token"], "load": 0.5, "digest": told["digest"]}
 
     await asyncio.gather(*(some(socket, range(at, count, len(sockets))) for at, socket in enumerate(sockets)))
     return beats
 
 
+def batched(beats: list[dict[str, object]], size: int) -> list[bytes]:
+    """The requests that tell of all agents."""
+    return [post("/heartbeats", {"beats": beats[at : at + size]}) for at in range(0, len(beats), size)]
+
+
 async def beat(sockets: list[Socket], beats: list[bytes], interval: float, until: float, result: Result) -> None:
-    """Every agent beats on its own time, spread over the interval."""
+    """Every request is sent on its own time, spread over the interval."""
 
     async def one(number: int) -> None:
         socket, request = sockets[number % len(sockets)], beats[number]
@@ -171,6 +181,7 @@ async def look_up(socket: Socket, until: float, result: Result) -> None:
                 f"/discover?capability=capability-{kind}&version=%5E1.0&tag=bench",
                 f"/discover?capability=capability-{kind + CAPABILITIES // 2}",
                 f"/discover?capability=everyone&version=~1.{kind % 10}.0&tag=zone-{kind % 3}&limit=50",
+                "/discover?capability=everyone",
             )
         )
         began = time.perf_counter()
@@ -183,7 +194,13 @@ async def look_up(socket: Socket, until: float, result: Result) -> None:
 async def measure(agents: int, options: argparse.Namespace) -> Result:
     result = Result(agents)
     with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "MCP_MESH_MAX_BEATS": "100000", "MCP_LOG_LEVEL": "warning", **options.set}
+        environment = {
+            **os.environ,
+            "MCP_MESH_MAX_BEATS": "100000",
+            "MCP_LOG_LEVEL": "warning",
+            "MCP_KEEP_ALIVE_TIMEOUT": "600",
+            **({"REDIS_URL": f"redis://127.0.0.1:{options.redis_port}/0"} if options.redis else {}),
+        }
         command = [sys.executable, "-m", "app.cli", "registry", "--port", str(options.port), "--data", folder]
         pinned = ["taskset", "-c", "0", *command]
         with subprocess.Popen(pinned, env=environment) as process:  # noqa: ASYNC220
@@ -195,21 +212,25 @@ async def measure(agents: int, options: argparse.Namespace) -> Result:
 
 
 async def played(pid: int, agents: int, options: argparse.Namespace, result: Result) -> None:
-    for _ in range(100):
+    for _ in range(600):
         await asyncio.sleep(0.1)
         try:
             few = await connect(options.port, 64)
             break
         except OSError:
             continue
+    else:
+        raise RuntimeError("the registry did not start")
     await few[0].ask(get("/discover?capability=nothing"))
     before, began = memory(pid), time.perf_counter()
-    beats = await register(few, agents)
+    beats = batched(await register(few, agents), options.batch)
     result.register_seconds = time.perf_counter() - began
     await asyncio.sleep(2)
     result.bytes_each = (memory(pid) - before) / agents
+    gc.collect()
+    gc.disable()  # the pauses would be ours, not the registry's
     before = memory(pid)
-    sockets = await connect(options.port, min(agents, options.sockets))
+    sockets = await connect(options.port, min(len(beats), options.sockets))
     result.sockets = len(sockets)
     warm = time.perf_counter() + options.interval
     await beat(sockets, beats, options.interval, warm, Result(agents))
@@ -221,11 +242,25 @@ async def played(pid: int, agents: int, options: argparse.Namespace, result: Res
         *([] if options.quiet else [look_up(few[0], until, result)]),
     )
     elapsed = time.perf_counter() - began
+    result.rate = len(result.beats) * options.batch / elapsed
     result.cpu_share = (cpu(pid) - used) / elapsed
-    result.cpu_each = (cpu(pid) - used) / max(1, len(result.beats))
-    for socket in (*few, *sockets):
-        if socket.transport is not None:
-            socket.transport.abort()
+    result.cpu_each = (cpu(pid) - used) / max(1, len(result.beats) * options.batch)
+    gc.enable()
+    for one in (*few, *sockets):
+        if one.transport is not None:
+            one.transport.abort()
+
+
+def start_redis(folder: str) -> tuple[subprocess.Popen[bytes], int]:
+    """A Redis server with nothing in it, and its port."""
+    program = shutil.which("redis-server")
+    if program is None:
+        raise SystemExit("redis-server is not on PATH: install it (Debian: apt-get install redis-server)")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL), port
 
 
 def main() -> None:
@@ -236,9 +271,9 @@ def main() -> None:
     parser.add_argument("--sockets", type=int, default=10_000)
     parser.add_argument("--port", type=int, default=18090)
     parser.add_argument("--quiet", action="store_true", help="no lookups beside the heartbeats")
-    parser.add_argument("--redis", default="", help="keep agents in this Redis instead of in a file")
+    parser.add_argument("--batch", type=int, default=1, help="heartbeats in one request")
+    parser.add_argument("--redis", action="store_true", help="keep agents in Redis instead of in a file")
     options = parser.parse_args()
-    options.set = {"REDIS_URL": options.redis} if options.redis else {}
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     os.sched_setaffinity(0, {os.cpu_count() - 1} if os.cpu_count() else {0})
@@ -248,17 +283,28 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for agents in options.agents:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            r = runner.run(measure(agents, options))
-        rate = len(r.beats) / options.seconds
-        beats = f"{percentile(r.beats, 0.5) * 1000:.1f} / {percentile(r.beats, 0.99) * 1000:.1f}"
-        lookups = f"{percentile(r.lookups, 0.5) * 1000:.1f} / {percentile(r.lookups, 0.99) * 1000:.1f}"
-        print(
-            f"| {agents:,} | {r.sockets:,} | {r.register_seconds:.1f} | {r.bytes_each / 1024:.2f} | "
-            f"{r.socket_bytes / 1024:.1f} | {rate:,.0f} | {r.cpu_share:.0%} | {r.cpu_each * 1e6:.0f} | {beats} | "
-            f"{lookups} | {r.wrong} |",
-            flush=True,
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            redis = None
+            if options.redis:
+                redis, options.redis_port = start_redis(folder)
+            try:
+                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                    report(runner.run(measure(agents, options)))
+            finally:
+                if redis is not None:
+                    redis.terminate()
+                    redis.wait()
+
+
+def report(r: Result) -> None:
+    beats = f"{percentile(r.beats, 0.5) * 1000:.1f} / {percentile(r.beats, 0.99) * 1000:.1f}"
+    lookups = f"{percentile(r.lookups, 0.5) * 1000:.1f} / {percentile(r.lookups, 0.99) * 1000:.1f}"
+    print(
+        f"| {r.agents:,} | {r.sockets:,} | {r.register_seconds:.1f} | {r.bytes_each / 1024:.2f} | "
+        f"{r.socket_bytes / 1024:.1f} | {r.rate:,.0f} | {r.cpu_share:.0%} | {r.cpu_each * 1e6:.0f} | {beats} | "
+        f"{lookups} | {r.wrong} |",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 BENCHMARKS = {
     "the platform program": ["platform_program.py"],
     "calls": ["server_calls.py"],
+    "bridged calls, and what bridges leave": ["gateway_calls.py"],
     "idle connections": ["idle_connections.py"],
 }
 
