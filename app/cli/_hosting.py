@@ -130,7 +130,7 @@ class Hosting:
         return as_app(site_of(self, (), wants_token=wants_token))
 
 
-def site_of(hosting: Hosting, shown: Sequence[str], *, wants_token: bool) -> FastAPI:
+def site_of(hosting: Hosting, shown: Sequence[str], *, wants_token: bool, has_servers: bool = False) -> FastAPI:
     """The page, and the small REST part beside the protocol."""
     from app.web.site import About, build_site
 
@@ -141,6 +141,7 @@ def site_of(hosting: Hosting, shown: Sequence[str], *, wants_token: bool) -> Fas
         stores={"sessions": "redis" if hosting.settings.redis_address else "memory"},
         wants_token=wants_token,
         activity=hosting.activity,
+        has_servers=has_servers,
     )
     return build_site(hosting.root, about)
 

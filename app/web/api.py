@@ -24,6 +24,8 @@ class About:
     stores: dict[str, str]
     wants_token: bool
     activity: Activity = field(default_factory=Activity)
+    has_servers: bool = False
+    """Whether it is a gateway, whose servers are at /servers."""
 
     @property
     def has_map(self) -> bool:

@@ -9,7 +9,8 @@ from functools import cached_property, lru_cache
 from importlib.resources import files
 
 # A file may name those before it, as "./name": the name is then replaced by the one with the hash.
-_FILES = ("world.json", "mcp.js", "live.js", "globe.js", "chart.js", "page.js", "map.js", "mesh.js", "page.css")
+_SCRIPTS = ("mcp.js", "servers.js", "live.js", "globe.js", "chart.js", "page.js", "map.js", "mesh.js")
+_FILES = ("world.json", *_SCRIPTS, "page.css")
 _TYPES = {
     "css": "text/css; charset=utf-8",
     "js": "text/javascript; charset=utf-8",

@@ -27,6 +27,8 @@ class Facts:
     """The address that the browser came by, without a slash at its end."""
     wants_token: bool
     has_map: bool = False
+    has_servers: bool = False
+    """Whether it is a gateway, whose servers are at /servers."""
 
 
 def head(title: str, *, up: str = "", script: str) -> str:
@@ -55,18 +57,22 @@ def render_page(facts: Facts, tools: Sequence[ToolDefinition]) -> str:
     """The whole page."""
     title = escape(facts.service)
     form = token_form("Show the tools") if facts.wants_token else ""
+    shown = "" if facts.wants_token else render_tools(tools, facts.has_servers)
+    extra = (_map() if facts.has_map else "") + (_servers() if facts.has_servers else "")
     body = (
         f"<header><h1>{title}</h1><p>MCP server, version {escape(facts.version)}</p></header>"
-        f"<main>{_running(facts)}{_map() if facts.has_map else ''}{_commands(facts, tools)}"
+        f"<main>{_running(facts)}{extra}{_commands(facts, tools)}"
         f'<section aria-labelledby="tools-title"><h2 id="tools-title">Tools</h2>{form}'
-        f'<div id="tools">{render_tools(tools) if not facts.wants_token else ""}</div></section>{_live()}</main>'
+        f'<div id="tools">{shown}</div></section>{_live()}</main>'
         '<p id="said" role="status" class="away"></p>'
     )
     return f"{head(facts.service, script='page.js')}<body>{body}</body></html>"
 
 
-def render_tools(tools: Sequence[ToolDefinition]) -> str:
+def render_tools(tools: Sequence[ToolDefinition], of_servers: bool = False) -> str:
     """Each tool with a form to try it."""
+    if not tools and of_servers:
+        return "<p>No tools yet: they come with the servers. Load the page again once one is ready.</p>"
     if not tools:
         return "<p>No tools are served. <code>MCP_TOOLSETS</code> says which are.</p>"
     return "".join(map(_tool, tools))
@@ -129,6 +135,20 @@ def _map() -> str:
         '<input id="map-session" required maxlength="128" pattern="[A-Za-z0-9._\\-]+" autocomplete="off" '
         'title="Letters, digits, - _ and .">'
         '<button type="submit">Open</button></form></section>'
+    )
+
+
+def _servers() -> str:
+    """A gateway's external servers; filled by the script."""
+    columns = ("Server", "State", "Tools", "Restarts", "What runs", "Remark")
+    heads = "".join(f'<th scope="col">{column}</th>' for column in columns)
+    return (
+        '<section aria-labelledby="servers-title"><h2 id="servers-title">Servers</h2>'
+        '<p id="servers-now" role="status"></p><div id="servers-frame" class="table" hidden><table id="servers">'
+        f'<caption class="away">Servers</caption><thead><tr>{heads}</tr></thead><tbody></tbody></table></div>'
+        "<p>Each is served alone at <code>/servers/&lt;name&gt;/mcp</code>. "
+        'They are started and stopped over <a href="docs">the REST API</a> or by <code>slipway servers</code>.</p>'
+        "</section>"
     )
 
 

@@ -53,12 +53,13 @@ def build_site(registry: Registry, about: About) -> FastAPI:
             base=_address(request),
             wants_token=about.wants_token,
             has_map=about.has_map,
+            has_servers=about.has_servers,
         )
         return HTMLResponse(render_page(facts, [] if about.wants_token else definitions(registry)))
 
     @site.get("/parts/tools", response_class=HTMLResponse, include_in_schema=False)
     async def tools_fragment() -> HTMLResponse:
-        return HTMLResponse(render_tools(definitions(registry)))
+        return HTMLResponse(render_tools(definitions(registry), about.has_servers))
 
     @site.get("/page/{name}", include_in_schema=False)
     async def asset(name: str, accept_encoding: Annotated[str, Header()] = "") -> Response:

@@ -74,8 +74,9 @@ class Opened:
 class Server:
     """A running `slipway`, and a client of it."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *words: str, **settings: str) -> None:
         self.folder = folder
+        self.words = words
         self.settings = {"MCP_TRANSPORT": "http", "MCP_TOOLSETS": "platform,map", "MCP_DRAIN_SECONDS": "1", **settings}
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
@@ -91,7 +92,7 @@ class Server:
         log = self.folder / f"slipway-{time.monotonic_ns()}.log"
         with log.open("wb") as out:
             environment = {**kept, **self.settings, "MCP_PORT": str(self.port)}
-            command = [sys.executable, "-m", "app.cli"]
+            command = [sys.executable, "-m", "app.cli", *self.words]
             self.process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and self.process.poll() is None:
@@ -122,11 +123,11 @@ class Server:
 
 @pytest.fixture
 def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Starts servers, with settings as in `MCP_WORKERS="2"`."""
+    """Starts servers, with settings as in `MCP_WORKERS="2"`; words make it another command."""
     made: list[Server] = []
 
-    def make(**settings: str) -> Server:
-        server = Server(tmp_path, **settings)
+    def make(*words: str, **settings: str) -> Server:
+        server = Server(tmp_path, *words, **settings)
         made.append(server)
         server.start()
         return server

@@ -1,5 +1,6 @@
 // Who is connected and what was called last, asked for every two seconds while the page is seen.
 import { address, authorization, shown } from "./mcp.js";
+import { watchServers } from "./servers.js";
 
 const EVERY = 2_000;
 let watching = false;
@@ -63,4 +64,5 @@ export function watchLive() {
   document.getElementById("live").hidden = false;
   look();
   setInterval(look, EVERY);
+  watchServers();
 }

@@ -133,3 +133,10 @@ def test_with_tokens_the_tools_are_not_shown_until_one_is_given() -> None:
 
 def test_no_tools_at_all_is_said() -> None:
     assert "MCP_TOOLSETS" in render_tools([])
+
+
+def test_a_gateway_shows_its_servers_and_another_server_none() -> None:
+    page = render_page(facts(has_servers=True), [])
+    assert '<table id="servers">' in page
+    assert "No tools yet: they come with the servers" in page
+    assert 'id="servers"' not in render_page(facts(), [])
