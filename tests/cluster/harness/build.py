@@ -36,9 +36,15 @@ FILES = {
     "pulumi-language": ("python/cmd/pulumi-language-python-exec", "python/dist/pulumi-*[!.cmd]"),
     "cert-manager": ("deploy/crds/crd-*.yaml",),
     "traefik": ("docs/content/reference/dynamic-configuration/traefik.io_*.yaml",),
+    # Definitions alone, which nothing here serves: examples are tried against them.
+    "gateway-api": ("config/crd/standard/gateway.networking.k8s.io_*.yaml",),
+    "istio": ("kubernetes/customresourcedefinitions.gen.yaml",),
+    "argo-cd": ("manifests/crds/*-crd.yaml",),
 }
 # They run on this machine, with its C library; all others go into images that hold nothing but them.
-ON_THIS_MACHINE = frozenset({"pulumi", "pulumi-language", "etcd", "kubernetes", "crane", "helm", "kubeconform", "kwok"})
+ON_THIS_MACHINE = frozenset(
+    {"pulumi", "pulumi-language", "etcd", "kubernetes", "crane", "helm", "kubeconform", "kustomize", "kwok"}
+)
 # In the order in which the node wants them.
 NODE = ("etcd", "kubernetes", "crane", "coredns", "metrics-server", "cert-manager", "pebble", "traefik", "ferretdb")
 ENGINE = ("pulumi-language", "pulumi")
@@ -111,9 +117,10 @@ class Tool:
         environment = _environment(GOBIN=str(part / "bin"))
         if self.name not in ON_THIS_MACHINE:
             environment["CGO_ENABLED"] = "0"
-        own = (self.source / "main.go").exists()
-        target = ["build", "-o", str(part / "bin" / self.name)] if own else ["install"]
-        _go([*target, "-v", "-ldflags", flags, "." if own else "tool"], self, environment)
+        if (self.source / "main.go").exists():
+            _go(["build", "-o", str(part / "bin" / self.name), "-v", "-ldflags", flags, "."], self, environment)
+        elif "\ntool " in (self.source / "go.mod").read_text(encoding="utf-8"):
+            _go(["install", "-v", "-ldflags", flags, "tool"], self, environment)
         for old, new in NAMES.get(self.name, {}).items():
             (part / "bin" / old).rename(part / "bin" / new)
         for pattern in FILES.get(self.name, ()):
