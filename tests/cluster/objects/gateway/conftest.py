@@ -115,6 +115,25 @@ class Space:
             pod, phase="Running" if "running" in state else "Pending", containerStatuses=[container], **running
         )
 
+    def warn(self, pod: dict[str, Any], reason: str, message: str) -> None:
+        """As the kubelet tells what its statuses have no place for."""
+        about = {"kind": "Pod", "namespace": self.name, "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}
+        self.admin.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Event",
+                "metadata": {"name": f"trouble-{uuid.uuid4().hex[:8]}", "namespace": self.name},
+                "involvedObject": about,
+                "type": "Warning",
+                "reason": reason,
+                "message": message,
+            }
+        )
+
+    async def quota_counts(self) -> None:
+        path = f"/api/v1/namespaces/{self.name}/resourcequotas/few"
+        await eventually(lambda: (self.admin.get(path).get("status") or {}).get("used"), "the quota is counted")
+
     def run(self, pod: dict[str, Any]) -> None:
         self.write_container(pod, running={"startedAt": "2026-01-01T00:00:00Z"})
 
@@ -150,13 +169,15 @@ async def space(admin: Admin, api_server: ApiServer, tmp_path: Path) -> AsyncIte
     admin.delete(f"/api/v1/namespaces/{name}")
 
 
-async def told(launcher: PodLauncher, server: str, *states: str) -> Launched:
-    """What is known of a server once it is in one of these states."""
+async def told(
+    launcher: PodLauncher, server: str, *states: str, wanted: Callable[[Launched], bool] = lambda _: True
+) -> Launched:
+    """What is known of a server once it is in one of these states, and as wanted."""
 
     def look() -> Launched | None:
         found = launcher._servers.get(server)
         launched = found.launched() if found else None
-        return launched if launched and launched.state in states else None
+        return launched if launched and launched.state in states and wanted(launched) else None
 
     return await eventually(look, f"{server} is {' or '.join(states)}")
 
