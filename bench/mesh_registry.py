@@ -157,7 +157,8 @@ def batched(beats: list[dict[str, object]], size: int) -> list[bytes]:
 
 
 async def beat(sockets: list[Socket], beats: list[bytes], interval: float, until: float, result: Result) -> None:
-    """Every request is sent on its own time, spread over the interval."""
+    """Every request is sent on its own time, spread over the interval; those of the first interval do not count."""
+    since = time.perf_counter() + interval
 
     async def one(number: int) -> None:
         socket, request = sockets[number % len(sockets)], beats[number]
@@ -166,7 +167,8 @@ async def beat(sockets: list[Socket], beats: list[bytes], interval: float, until
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             began = time.perf_counter()
             status, body = await socket.ask(request)
-            result.beats.append(time.perf_counter() - began)
+            if began >= since:
+                result.beats.append(time.perf_counter() - began)
             result.wrong += status != 200 or b'"ok"' not in body
             due += interval * random.uniform(0.9, 1.1)
 
@@ -232,15 +234,14 @@ async def played(pid: int, agents: int, options: argparse.Namespace, result: Res
     before = memory(pid)
     sockets = await connect(options.port, min(len(beats), options.sockets))
     result.sockets = len(sockets)
-    warm = time.perf_counter() + options.interval
-    await beat(sockets, beats, options.interval, warm, Result(agents))
+    until = time.perf_counter() + options.interval + options.seconds
+    beating = asyncio.create_task(beat(sockets, beats, options.interval, until, result))
+    await asyncio.sleep(options.interval)
     result.socket_bytes = (memory(pid) - before) / len(sockets)
-    until = time.perf_counter() + options.seconds
     used, began = cpu(pid), time.perf_counter()
-    await asyncio.gather(
-        beat(sockets, beats, options.interval, until, result),
-        *([] if options.quiet else [look_up(few[0], until, result)]),
-    )
+    if not options.quiet:
+        await look_up(few[0], until, result)
+    await beating
     elapsed = time.perf_counter() - began
     result.rate = len(result.beats) * options.batch / elapsed
     result.cpu_share = (cpu(pid) - used) / elapsed

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Iterable
 from itertools import count
 
+import msgspec
+
 from app.mesh.endpoints import address_of
 from app.mesh.model import Ability, Record, State
 from app.mesh.store import STATE_AFTER, Change
@@ -14,21 +16,18 @@ _versions = count(1)
 _STREAK = 2  # heartbeats on time after which an agent counts as healthy again
 
 
-class Entry:
+class Entry(msgspec.Struct, gc=False, eq=False):
     """One agent. Times are of this process's own clock, which nothing sets back."""
 
-    __slots__ = ("heard", "load", "pace", "record", "state", "streak", "turned")
-
-    def __init__(self, record: Record, state: State, heard: float) -> None:
-        self.record = record
-        self.state = state
-        self.heard = heard
-        self.pace = record.profile.interval
-        """Seconds in which it was last asked to be heard again."""
-        self.load: float | None = None
-        self.streak = 0
-        self.turned: float | None = None
-        """When its state changed last, by the calendar: only to be shown."""
+    record: Record
+    state: State
+    heard: float
+    pace: float
+    """Seconds in which it was last asked to be heard again."""
+    load: float | None = None
+    streak: int = 0
+    turned: float | None = None
+    """When its state changed last, by the calendar: only to be shown."""
 
 
 class Offer:
@@ -142,7 +141,7 @@ class Directory:
         """Keep a record; `fresh` when the agent itself was heard just now."""
         entry = self.entries.get(record.id)
         if entry is None:
-            entry = self.entries[record.id] = Entry(record, state, now)
+            entry = self.entries[record.id] = Entry(record, state, now, record.profile.interval)
             self.by_name.setdefault(record.name, {})[record.id] = entry
             self._count_address(record, 1)
             self.counts[state] += 1

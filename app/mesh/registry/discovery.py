@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 
 import msgspec
 
@@ -117,14 +117,20 @@ def _candidates(shelf: Shelf, query: Query) -> Iterator[Offer]:
 
 def _some(offers: list[Offer], healthy: int, limit: int) -> list[tuple[Offer, Entry]]:
     """Up to `limit` healthy agents, from another place each time: not all callers get the same ones."""
-    every = chain.from_iterable(((offer, entry) for entry in offer.healthy.values()) for offer in offers)
     if healthy <= limit:
-        return list(every)
-    start = random.randrange(healthy)  # noqa: S311 it spreads load and hides nothing
-    found = list(islice(every, start, start + limit))
-    if len(found) < limit:
-        again = chain.from_iterable(((offer, entry) for entry in offer.healthy.values()) for offer in offers)
-        found.extend(islice(again, limit - len(found)))
+        return [(offer, entry) for offer in offers for entry in offer.healthy.values()]
+    found: list[tuple[Offer, Entry]] = []
+    for skipped in (random.randrange(healthy), 0):  # noqa: S311 it spreads load and hides nothing
+        left = skipped
+        for offer in offers:
+            if left >= len(offer.healthy):
+                left -= len(offer.healthy)
+                continue
+            taken = islice(offer.healthy.values(), left, left + limit - len(found))
+            found.extend((offer, entry) for entry in taken)
+            left = 0
+            if len(found) == limit:
+                return found
     return found
 
 

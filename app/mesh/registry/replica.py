@@ -24,8 +24,8 @@ SLACK = 1.0
 """Seconds that a heartbeat may take to be known on every replica."""
 _SILENCE = 2 / 3
 _FEW = 10  # agents below which silence of most is nothing special
-_TICKS = 4  # parts in which all agents are looked at
-_TICK = 0.25
+_TICKS = 10  # parts in which all agents are looked at
+_TICK = 0.1
 _STALL = 2.0  # seconds by which our own clock may jump before we know that we did not listen
 _SETTLING = 5.0
 _MOVES_AT_ONCE = 500
