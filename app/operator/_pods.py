@@ -107,7 +107,8 @@ def _container(agent: Agent, around: Around, environment: Mapping[str, str]) -> 
         "env": [
             _field("POD_IP", "status.podIP"),
             _field("POD_NAME", "metadata.name"),
-            *({"name": name, "value": value} for name, value in sorted(environment.items())),
+            # The API server keeps no empty value: to write one would look like a change for ever.
+            *({"name": name, **({"value": value} if value else {})} for name, value in sorted(environment.items())),
             *(
                 {"name": name, "valueFrom": {"secretKeyRef": {"name": given.name, "key": given.key}}}
                 for name, given in secrets
@@ -138,7 +139,7 @@ def _container(agent: Agent, around: Around, environment: Mapping[str, str]) -> 
 
 
 def _field(name: str, path: str) -> Object:
-    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+    return {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}}
 
 
 def _probe(path: str, *, period: int, timeout: int = 3, failures: int = 3) -> Object:
@@ -147,7 +148,6 @@ def _probe(path: str, *, period: int, timeout: int = 3, failures: int = 3) -> Ob
         "periodSeconds": period,
         "timeoutSeconds": timeout,
         "failureThreshold": failures,
-        "initialDelaySeconds": 0,
     }
 
 

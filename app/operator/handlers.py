@@ -10,18 +10,27 @@ import kopf
 from app.operator._labels import MANAGED_BY, MANAGER
 from app.operator.manifests import KINDS, Kind
 from app.operator.model import GROUP, PLURAL, VERSION
-from app.operator.seen import Key, Seen
+from app.operator.seen import Key, News, Seen, key_of
 
 _GONE: Final = "DELETED"
+# A rollout is many small steps: one look, and one status, for those within a second.
+_STEP_SECONDS: Final = 1.0
+
+Look = Callable[[Key, float], None]
+"""Asks for a look at an agent, after some seconds."""
 
 
 def registry_of(
     seen: Seen,
-    look: Callable[[Key], None],
+    look: Look,
     gone: Callable[[Key], None],
+    listed: Callable[[], None],
     login: Callable[[], Awaitable[kopf.ConnectionInfo]],
 ) -> kopf.OperatorRegistry:
-    """Handlers that keep what the watches tell in `seen`, and ask for a look at the agent it concerns."""
+    """Handlers that keep what the watches tell in `seen`, and ask for a look at the agent it concerns.
+
+    `listed` is called for what comes from a list, by which a watch begins, and begins again when it lost the thread.
+    """
     registry = kopf.OperatorRegistry()
 
     async def log_in(**_: Any) -> kopf.ConnectionInfo:
@@ -29,22 +38,25 @@ def registry_of(
 
     async def agent_changed(event: kopf.RawEvent, **_: Any) -> None:
         body = event["object"]
-        key = seen.agent(body)
+        if event["type"] is None:
+            listed()
         if event["type"] == _GONE:
-            seen.agent_gone(key)
-            gone(key)
-        else:
-            look(key)
+            seen.agent_gone(key_of(body))
+            gone(key_of(body))
+        elif seen.agent(body):
+            look(key_of(body), 0.0)
 
     def of(kind: Kind) -> Callable[..., Awaitable[None]]:
         async def part_changed(event: kopf.RawEvent, **_: Any) -> None:
+            if event["type"] is None:
+                listed()
             if event["type"] == _GONE:
-                key = seen.part_gone(event["object"], kind.name)
-                changed = key is not None
+                owner = seen.part_gone(event["object"], kind.name)
+                found = None if owner is None else (owner, News.SUBSTANCE)
             else:
-                key, changed = seen.part(event["object"], kind.name) or (None, False)
-            if key is not None and changed:
-                look(key)
+                found = seen.part(event["object"], kind.name)
+            if found is not None and found[1] is not News.NOTHING:
+                look(found[0], 0.0 if found[1] is News.SUBSTANCE else _STEP_SECONDS)
 
         return part_changed
 

@@ -31,6 +31,7 @@ _LOGIN_SECONDS = 600.0
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _JSON = "application/json"
+_NEVER: Final = "1"
 
 
 class ApiError(Exception):
@@ -81,6 +82,19 @@ class Kube:
         """Server-side apply: the fields of the manifest become ours, and what we no longer name goes."""
         query = {"fieldManager": manager, "force": "true"}
         return await self.request("PATCH", path, query=query, body=manifest, kind=_APPLY)
+
+    async def apply_new(self, path: str, manifest: Object) -> Object | None:
+        """Server-side apply of what should not be there yet. None, and nothing changed, when something may be there.
+
+        An object of the oldest version there is cannot exist, so that the API server refuses to change any that does.
+        """
+        stamped = {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": _NEVER}}
+        try:
+            return await self.apply(path, stamped)
+        except ApiError as error:
+            if error.status == 409:
+                return None
+            raise
 
     async def merge(self, path: str, change: Mapping[str, Any]) -> Object:
         """A merge patch. With `metadata.resourceVersion` in it, it is refused (409) when another was faster."""

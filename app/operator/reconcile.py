@@ -5,10 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from hashlib import blake2b
 from typing import Final
-
-import msgspec
 
 from app.operator._labels import MANAGER
 from app.operator.directory import Directory
@@ -17,9 +14,12 @@ from app.operator.farewell import Farewell
 from app.operator.kube import ApiError, Kube
 from app.operator.manifests import AUTOSCALER, CONFIG_MAP, DEPLOYMENT, KINDS, manifests
 from app.operator.model import API_VERSION, FINALIZER, PLURAL, Agent, Around, InvalidSpec, Object
-from app.operator.seen import Key, Owned, Part, Seen, owner_of, read
-from app.operator.status import Observed, Refused, refused_status, status_of, turned
+from app.operator.ownership import digest, substance
+from app.operator.patience import Patience
+from app.operator.seen import Key, Part, Seen, owner_of, read
+from app.operator.status import Observed, Refused, is_settled, refused_status, status_of, told_by
 from app.operator.telemetry import OperatorMetrics
+from app.operator.troubles import Trouble
 
 logger = logging.getLogger("slipway.operator.reconcile")
 
@@ -29,9 +29,10 @@ _REFUSED_SECONDS: Final = 30.0
 _NO_MONITOR: Final = (
     "spec.serviceMonitor is set, but the cluster has no ServiceMonitor: install the Prometheus operator"
 )
-_WORRYING: Final = frozenset(
-    {"QuotaExceeded", "PodsRefused", "Stalled", "ObjectRefused", "ObjectInTheWay", "InvalidSpec"}
-)
+
+
+class NamespaceGoes(Exception):
+    """Nothing can be made in a namespace that is being deleted, with the agents in it."""
 
 
 def path_of(key: Key) -> str:
@@ -61,15 +62,13 @@ class Reconciler:
         self._metrics = metrics
         self._now = now
         self._farewell = Farewell(kube, seen, directory, events, now=now)
+        self._patience = Patience(kube)
         self._applied: dict[Key, dict[Part, tuple[str, str]]] = {}
 
     def forget(self, key: Key) -> None:
         """The agent is gone."""
         self._applied.pop(key, None)
-
-    def recheck(self, key: Key) -> None:
-        """Apply everything at the next look, as if nothing had been: what the watches missed is repaired by that."""
-        self._applied.pop(key, None)
+        self._patience.forget(key)
 
     async def look(self, key: Key) -> float | None:
         """Bring one agent in order. Returns when to look again, in seconds, if a look is needed by itself."""
@@ -79,10 +78,6 @@ class Reconciler:
             return None
         if body["metadata"].get("deletionTimestamp"):
             return await self._farewell.proceed(key, body)
-        if not self._applied.get(key):
-            body = await self._fresh(key)
-            if body is None or body["metadata"].get("deletionTimestamp"):
-                return 0.0 if body else None
         try:
             agent = Agent.read(body)
             wanted = manifests(agent, self._around)
@@ -92,68 +87,68 @@ class Reconciler:
             before: Object = body.get("status") or {}
             await self._tell(key, body, refused_status(generation, refused, before, now=self._time()))
             return None
-        await self._hold(key, body)
-        refused = await self._make(key, agent, wanted)
+        if not await self._hold(key, body):
+            return 0.0
+        try:
+            refused = await self._make(key, agent, wanted)
+        except NamespaceGoes:
+            return _REFUSED_SECONDS
         if refused is None:
             await self._prune(key, agent, wanted)
-        await self._tell(key, body, self._status(key, agent, refused))
-        return None if refused is None else _REFUSED_SECONDS
+        known = self._seen.deployment(key)
+        settled = known is not None and is_settled(known.status, known.generation, known.replicas)
+        trouble, again = (None, None) if refused else await self._patience.look(key, agent, settled=settled)
+        await self._tell(key, body, self._status(key, agent, refused, trouble))
+        return again if refused is None else _REFUSED_SECONDS
 
-    async def _fresh(self, key: Key) -> Object | None:
-        """The agent as it is now: nothing is made for one that went while nobody watched."""
-        body = await self._kube.get(path_of(key))
-        if body is None:
-            self._seen.agent_gone(key)
-            self.forget(key)
-            return None
-        self._seen.agent(body)
-        return self._seen.agents[key]
-
-    async def _hold(self, key: Key, body: Object) -> None:
-        """Be asked before the agent goes."""
+    async def _hold(self, key: Key, body: Object) -> bool:
+        """Be asked before the agent goes. Whether the agent is as it was known to be."""
         metadata = body["metadata"]
         finalizers: list[str] = metadata.get("finalizers") or []
         if FINALIZER in finalizers:
-            return
+            return True
         change = {"metadata": {"resourceVersion": metadata["resourceVersion"], "finalizers": [*finalizers, FINALIZER]}}
         try:
             self._seen.agent(await self._kube.merge(path_of(key), change))
         except ApiError as error:
-            if error.status == 409:
-                # Another changed the agent meanwhile: look at what it is now.
-                self.recheck(key)
-            raise
+            if error.status not in (404, 409):
+                raise
+            # It changed meanwhile, or went, which the watch has not told yet.
+            found = await self._kube.get(path_of(key))
+            if found is None:
+                self._seen.agent_gone(key)
+            else:
+                self._seen.agent(found)
+            return False
+        return True
 
     async def _make(self, key: Key, agent: Agent, wanted: list[Object]) -> Refused | None:
         """Apply what is not yet as it should be. What the API server refuses for good is told, not raised."""
         applied = self._applied.setdefault(key, {})
         for manifest in wanted:
-            part = _part(manifest)
-            digest = _digest(manifest)
+            part, meant = _part(manifest), digest(substance(manifest))
             known = self._seen.owned(key).get(part)
-            if known is not None and applied.get(part) == (digest, known.fingerprint) and _scaled(manifest, known):
+            # The API server writes some values in its own way: what it made of ours once is as good.
+            if known is not None and (known.fingerprint == meant or applied.get(part) == (meant, known.fingerprint)):
                 continue
             try:
-                if known is None and await self._is_a_strangers(key, part):
+                if not await self._apply(key, agent, part, manifest, meant):
                     told = f"There is a {part[0]} {part[1]} already, which is not this agent's: rename one of them."
                     return Refused("ObjectInTheWay", told)
-                await self._apply(key, agent, part, manifest, digest)
             except ApiError as error:
                 if error.status == 404 and manifest["kind"] == "ServiceMonitor":
                     await self._events.tell(key, agent.uid, "NoServiceMonitor", _NO_MONITOR, kind="Warning")
                     continue
                 if error.status == 409 or error.status >= 500 or error.status == 429:
                     raise
+                if error.status == 403 and "being terminated" in str(error):
+                    raise NamespaceGoes from None
                 reason = "QuotaExceeded" if "exceeded quota" in str(error) else "ObjectRefused"
                 return Refused(reason, f"The cluster refuses the {part[0]} {part[1]}: {error}")
         return None
 
-    async def _is_a_strangers(self, key: Key, part: Part) -> bool:
-        """Whether an object is there that no agent of this name owns: to apply it would be to take it over."""
-        found = await self._kube.get(KINDS[part[0]].path(key[0], part[1]))
-        return found is not None and (owner_of(found) or {}).get("name") != key[1]
-
-    async def _apply(self, key: Key, agent: Agent, part: Part, manifest: Object, digest: str) -> None:
+    async def _apply(self, key: Key, agent: Agent, part: Part, manifest: Object, meant: str) -> bool:
+        """Whether it was: an object that no agent of this name owns is not taken over."""
         path = KINDS[part[0]].path(*_place(manifest))
         if part[0] == DEPLOYMENT.name:
             if agent.spec.autoscaling is None:
@@ -161,11 +156,18 @@ class Reconciler:
                 await self._remove(key, (AUTOSCALER.name, agent.name))
             else:
                 await self._hand_over(key, agent, path)
-        made = await self._kube.apply(path, manifest)
+        made = None if part in self._seen.owned(key) else await self._kube.apply_new(path, manifest)
+        if made is None:
+            if part not in self._seen.owned(key):
+                found = await self._kube.get(path)
+                if found is not None and (owner_of(found) or {}).get("name") != key[1]:
+                    return False
+            made = await self._kube.apply(path, manifest)
         owned = read(made, part[0], agent.uid)
         self._seen.owned(key)[part] = owned
-        self._applied.setdefault(key, {})[part] = (digest, owned.fingerprint)
+        self._applied.setdefault(key, {})[part] = (meant, owned.fingerprint)
         self._metrics.changed(part[0], "applied")
+        return True
 
     async def _hand_over(self, key: Key, agent: Agent, path: str) -> None:
         """Leave the number of pods as it is when it stops being ours: a field that nobody claims becomes 1."""
@@ -210,11 +212,11 @@ class Reconciler:
         known = self._seen.deployment(key)
         if known is None or known.status is None:
             return False
-        status = known.status
-        counts = {int(status.get(name) or 0) for name in ("replicas", "updatedReplicas")}
-        return int(status.get("observedGeneration") or 0) >= known.generation and counts == {known.replicas or 0}
+        counts = {int(known.status.get(name) or 0) for name in ("replicas", "updatedReplicas")}
+        caught_up = int(known.status.get("observedGeneration") or 0) >= known.generation
+        return caught_up and counts == {known.replicas or 0}
 
-    def _status(self, key: Key, agent: Agent, refused: Refused | None) -> Object:
+    def _status(self, key: Key, agent: Agent, refused: Refused | None, trouble: Trouble | None) -> Object:
         known = self._seen.deployment(key)
         observed = Observed(
             deployment=None if known is None else known.status,
@@ -224,6 +226,7 @@ class Reconciler:
             registry_away=self._directory.away,
             has_registry=self._directory.registry is not None,
             refused=refused,
+            trouble=trouble,
         )
         before: Object = self._seen.agents[key].get("status") or {}
         return status_of(agent, observed, before, now=self._time())
@@ -241,10 +244,9 @@ class Reconciler:
                 self._seen.agent_gone(key)
                 return
             raise
-        for condition in turned(before, status):
-            worrying = condition.reason in _WORRYING
-            kind = "Warning" if worrying else "Normal"
-            await self._events.tell(key, current["metadata"]["uid"], condition.reason, condition.message, kind=kind)
+        uid = current["metadata"]["uid"]
+        for reason, message, kind in told_by(before, status):
+            await self._events.tell(key, uid, reason, message, kind=kind)
 
     def _time(self) -> str:
         return self._now().isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -256,14 +258,3 @@ def _part(manifest: Object) -> Part:
 
 def _place(manifest: Object) -> tuple[str, str]:
     return manifest["metadata"]["namespace"], manifest["metadata"]["name"]
-
-
-def _digest(manifest: Object) -> str:
-    return blake2b(msgspec.json.encode(manifest, order="deterministic"), digest_size=12).hexdigest()
-
-
-def _scaled(manifest: Object, known: Owned) -> bool:
-    """Whether there are as many pods as are wanted; where an autoscaler decides, any number is."""
-    if manifest["kind"] != DEPLOYMENT.name or "replicas" not in manifest["spec"]:
-        return True
-    return manifest["spec"]["replicas"] == known.replicas

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from hashlib import blake2b
+from enum import Enum
 from typing import Any, cast
 
 import msgspec
 
-from app.operator._labels import MANAGER
 from app.operator.manifests import DEPLOYMENT
 from app.operator.model import API_VERSION, KIND, Object
+from app.operator.ownership import digest, ours
 
 Key = tuple[str, str]
 """The namespace and the name of an agent."""
 Part = tuple[str, str]
 """The kind and the name of an object that an agent owns."""
 
-# Changed by controllers on every rollout; no business of ours.
-_FOREIGN_ANNOTATIONS = "deployment.kubernetes.io/"
+
+class News(Enum):
+    """What a piece of news says that was not known."""
+
+    NOTHING = 0
+    STATUS = 1
+    """How far an object is; nothing about it must be repaired."""
+    SUBSTANCE = 2
 
 
 class Owned(msgspec.Struct, kw_only=True):
@@ -26,6 +32,7 @@ class Owned(msgspec.Struct, kw_only=True):
 
     version: str
     fingerprint: str
+    """A digest of the part of it that is ours."""
     owner: str
     """The uid of the agent that it belongs to."""
     replicas: int | None = None
@@ -42,13 +49,14 @@ class Seen:
         self.agents: dict[Key, Object] = {}
         self._owned: dict[Key, dict[Part, Owned]] = {}
 
-    def agent(self, body: Mapping[str, Any]) -> Key:
-        """Keep an agent; an older version than the known one is ignored."""
-        key = key_of(body)
+    def agent(self, body: Mapping[str, Any]) -> bool:
+        """Keep an agent, unless what is known is as new. Whether it was news."""
+        key, metadata = key_of(body), body["metadata"]
         known = self.agents.get(key)
-        if known is None or not _is_older(body["metadata"], known["metadata"].get("resourceVersion", "")):
-            self.agents[key] = _slim(body)
-        return key
+        if known is not None and not _is_news(metadata, known["metadata"].get("resourceVersion", "")):
+            return False
+        self.agents[key] = _slim(body)
+        return True
 
     def agent_gone(self, key: Key) -> None:
         self.agents.pop(key, None)
@@ -61,32 +69,64 @@ class Seen:
     def deployment(self, key: Key) -> Owned | None:
         return self.owned(key).get((DEPLOYMENT.name, key[1]))
 
-    def part(self, body: Mapping[str, Any], kind: str) -> tuple[Key, bool] | None:
-        """Keep an object that an agent owns. The agent, and whether the object is another than it was."""
+    def part(self, body: Mapping[str, Any], kind: str) -> tuple[Key, News] | None:
+        """Keep an object that an agent owns. The agent, and what of the object was news."""
         owner = owner_of(body)
         if owner is None:
             return None
         metadata = body["metadata"]
         key, part = (metadata["namespace"], owner["name"]), (kind, metadata["name"])
         known = self.owned(key).get(part)
-        if known is not None and _is_older(metadata, known.version):
-            return key, False
+        if known is not None and not _is_news(metadata, known.version):
+            return key, News.NOTHING
         found = self.owned(key)[part] = read(body, kind, owner["uid"])
-        return key, known is None or known.fingerprint != found.fingerprint or known.status != found.status
+        if known is None or known.fingerprint != found.fingerprint:
+            return key, News.SUBSTANCE
+        same = known.status == found.status and known.replicas == found.replicas
+        return key, News.NOTHING if same else News.STATUS
 
     def part_gone(self, body: Mapping[str, Any], kind: str) -> Key | None:
         owner = owner_of(body)
         if owner is None:
             return None
         key = (body["metadata"]["namespace"], owner["name"])
-        parts = self._owned.get(key, {})
-        parts.pop((kind, body["metadata"]["name"]), None)
-        if not parts and key not in self.agents:
-            self._owned.pop(key, None)
+        self._forget(key, (kind, body["metadata"]["name"]))
         return key
+
+    def agents_listed(self, keys: set[Key], version: str, namespace: str | None) -> list[Key]:
+        """Forget the agents that a list of a version has not, of one namespace or of all; returns them."""
+        gone = [
+            key
+            for key, body in self.agents.items()
+            if namespace in (None, key[0])
+            and key not in keys
+            and _is_older(str(body["metadata"].get("resourceVersion", "")), version)
+        ]
+        for key in gone:
+            self.agent_gone(key)
+        return gone
+
+    def parts_listed(self, kind: str, listed: set[tuple[Key, str]], version: str, namespace: str | None) -> list[Key]:
+        """Forget the objects of a kind that a list of a version has not; returns whose they were."""
+        gone = [
+            (key, part)
+            for key, parts in self._owned.items()
+            if namespace in (None, key[0])
+            for part, known in parts.items()
+            if part[0] == kind and (key, part[1]) not in listed and _is_older(known.version, version)
+        ]
+        for key, part in gone:
+            self._forget(key, part)
+        return [key for key, _ in gone]
 
     def __iter__(self) -> Iterator[Key]:
         yield from tuple(self.agents)
+
+    def _forget(self, key: Key, part: Part) -> None:
+        parts = self._owned.get(key, {})
+        parts.pop(part, None)
+        if not parts and key not in self.agents:
+            self._owned.pop(key, None)
 
 
 def key_of(body: Mapping[str, Any]) -> Key:
@@ -104,46 +144,26 @@ def owner_of(body: Mapping[str, Any]) -> Object | None:
 def read(body: Mapping[str, Any], kind: str, owner: str) -> Owned:
     """What is worth keeping of an object."""
     metadata = body["metadata"]
+    mine = ours(body)
     is_deployment = kind == DEPLOYMENT.name
     return Owned(
         version=str(metadata.get("resourceVersion", "")),
-        fingerprint=fingerprint(body),
+        fingerprint=digest(mine),
         owner=owner,
         replicas=body["spec"].get("replicas") if is_deployment else None,
-        claims_replicas=is_deployment and _claims_replicas(metadata.get("managedFields") or []),
+        claims_replicas=is_deployment and "replicas" in mine.get("spec", {}),
         status=dict(body.get("status") or {}) if is_deployment else None,
         generation=int(metadata.get("generation", 0)),
     )
 
 
-def fingerprint(body: Mapping[str, Any]) -> str:
-    """A digest of what an object is, without what happens to it: its status, its versions, how far it is scaled."""
-    metadata = body["metadata"]
-    noted = cast("Mapping[str, str]", metadata.get("annotations") or {})
-    annotations = {name: value for name, value in noted.items() if not name.startswith(_FOREIGN_ANNOTATIONS)}
-    substance: Object = {
-        name: value for name, value in body.items() if name not in ("metadata", "status", "apiVersion", "kind")
-    }
-    spec = substance.get("spec")
-    if isinstance(spec, Mapping) and "replicas" in spec:
-        substance["spec"] = {**cast("Object", spec)}
-        del substance["spec"]["replicas"]
-    told: list[object] = [substance, metadata.get("labels"), annotations, metadata.get("ownerReferences")]
-    return blake2b(msgspec.json.encode(told, order="deterministic"), digest_size=12).hexdigest()
-
-
-def _claims_replicas(fields: list[Object]) -> bool:
-    return any(
-        entry.get("manager") == MANAGER
-        and entry.get("operation") == "Apply"
-        and "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
-        for entry in fields
-    )
-
-
-def _is_older(metadata: Mapping[str, Any], known: str) -> bool:
-    """Whether this is news from before what is known. Versions that are no numbers cannot be compared."""
+def _is_news(metadata: Mapping[str, Any], known: str) -> bool:
+    """Whether this is from after what is known. Versions that are no numbers can only be told apart."""
     version = str(metadata.get("resourceVersion", ""))
+    return version != known and not _is_older(version, known)
+
+
+def _is_older(version: str, known: str) -> bool:
     return version.isdigit() and known.isdigit() and int(version) < int(known)
 
 

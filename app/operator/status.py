@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, Literal, NamedTuple, cast
 
 import msgspec
 
 from app.operator._labels import selector
 from app.operator.directory import Registered
 from app.operator.model import Agent, Object
+from app.operator.troubles import Trouble
 
 AVAILABLE: Final = "Available"
 PROGRESSING: Final = "Progressing"
@@ -17,6 +18,9 @@ REGISTERED: Final = "Registered"
 
 _MOST_LISTED = 1000
 _LONGEST_MESSAGE = 2000
+# How every agent begins, which is no news.
+_BEGINNINGS = frozenset({"NoReadyPods", "NotRegistered", "NotAsked", "NoRegistry"})
+_GOOD = frozenset({"PodsReady", "ScaledToZero", "Complete", "RollingOut", "Registered", "NotAsked", "NoRegistry"})
 
 
 class Refused(NamedTuple):
@@ -40,6 +44,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     registry_away: str | None = None
     has_registry: bool = True
     refused: Refused | None = None
+    trouble: Trouble | None = None
+    """Why pods are not ready, where that was looked for and found."""
 
 
 class Condition(NamedTuple):
@@ -90,14 +96,22 @@ def refused_status(generation: int, refused: Refused, before: Mapping[str, Any],
     return {**before, "observedGeneration": generation, "conditions": [*dated, *others]}
 
 
-def turned(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Condition]:
-    """The conditions whose status or reason is another than before: what people are told as Events."""
+def told_by(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, Literal["Normal", "Warning"]]]:
+    """What people are told as Events: reason, message and kind for each condition that turned."""
     old = {given["type"]: (given["status"], given["reason"]) for given in _conditions(before)}
     return [
-        Condition(given["type"], given["status"], given["reason"], given["message"])
+        (given["reason"], given["message"], "Normal" if given["reason"] in _GOOD else "Warning")
         for given in _conditions(after)
         if old.get(given["type"]) != (given["status"], given["reason"])
+        and not (given["type"] not in old and given["reason"] in _BEGINNINGS)
     ]
+
+
+def is_settled(status: Mapping[str, Any] | None, generation: int, desired: int | None) -> bool:
+    """Whether a Deployment has all the pods it should, new ones only, and they are ready."""
+    given = status or {}
+    counts = {int(given.get(name) or 0) for name in ("replicas", "updatedReplicas", "readyReplicas")}
+    return int(given.get("observedGeneration") or 0) >= generation and counts == {desired or 0}
 
 
 def _pods(agent: Agent, seen: Observed) -> _Pods:
@@ -123,24 +137,26 @@ def _available(seen: Observed, pods: _Pods) -> Condition:
     if pods.desired == 0:
         return Condition(AVAILABLE, "False", "ScaledToZero", "No pod runs, because spec.replicas is 0.")
     told = f"Ready pods: {pods.ready} of {pods.desired}."
-    return (
-        Condition(AVAILABLE, "True", "PodsReady", told)
-        if pods.ready
-        else Condition(AVAILABLE, "False", "NoReadyPods", told)
-    )
+    if pods.ready:
+        return Condition(AVAILABLE, "True", "PodsReady", told)
+    if seen.trouble is not None:
+        return Condition(AVAILABLE, "False", seen.trouble.reason, f"{told} {seen.trouble.message}")
+    return Condition(AVAILABLE, "False", "NoReadyPods", told)
 
 
 def _progressing(agent: Agent, seen: Observed, pods: _Pods) -> Condition:
     given = _of_deployment(seen, "Progressing")
     if given is not None and given.get("reason") == "ProgressDeadlineExceeded":
-        told = f"The rollout stands still: {given.get('message') or 'no pod became ready in time'}"
+        why = seen.trouble.message if seen.trouble else given.get("message") or "no pod became ready in time"
+        told = f"The rollout stands still: {why}"
         return Condition(PROGRESSING, "False", "Stalled", told[:_LONGEST_MESSAGE])
-    caught_up = seen.deployment is not None and int(seen.deployment.get("observedGeneration") or 0) >= seen.generation
-    if caught_up and pods.updated == pods.desired == pods.all and pods.ready == pods.desired:
+    if seen.deployment is not None and is_settled(seen.deployment, seen.generation, pods.desired):
         return Condition(
             PROGRESSING, "False", "Complete", f"Every pod runs generation {agent.generation} of this agent."
         )
     told = f"Pods up to date: {pods.updated} of {pods.desired}, ready: {pods.ready}."
+    if seen.trouble is not None:
+        told = f"{told} {seen.trouble.message}"
     return Condition(PROGRESSING, "True", "RollingOut", told)
 
 

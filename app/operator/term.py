@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import kopf
 import msgspec
 
+from app.operator.census import Census
 from app.operator.directory import Directory, Registry
 from app.operator.events import Events
 from app.operator.handlers import registry_of, settings_of
-from app.operator.kube import Kube, Login
+from app.operator.kube import ApiAway, ApiError, Kube, Login
 from app.operator.model import Around
 from app.operator.reconcile import Reconciler
 from app.operator.seen import Key, Seen
@@ -33,6 +34,10 @@ logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
 
 _TICK: Final = 1.0
 _STUCK_SECONDS: Final = 60.0
+# How long the beginning waits for a registry that is slow: agents are made without it.
+_REGISTRY_SECONDS: Final = 5.0
+# A watch that lists anew does so in many pieces: everything is counted once they have stopped coming.
+_QUIET_SECONDS: Final = 2.0
 
 
 class Duties(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +51,7 @@ class Duties(msgspec.Struct, frozen=True, kw_only=True):
     registry_token: str | None = None
     workers: int = 8
     resync_seconds: float = 600.0
-    """How often everything is applied again, in case the watches missed something."""
+    """How often everything is counted, in case the watches missed something."""
 
 
 class Term:
@@ -98,6 +103,8 @@ class Term:
         registry = None if url is None else Registry(url, duties.registry_token)
         directory, seen, queue = Directory(registry), Seen(), WorkQueue[Key]()
         reconciler = Reconciler(kube, seen, duties.around, directory, Events(kube, duties.identity), self._metrics)
+        census = Census(kube, seen, duties.namespaces)
+        relisted = asyncio.Event()
 
         def gone(key: Key) -> None:
             queue.forget(key)
@@ -118,25 +125,20 @@ class Term:
                 if key[1] in names:
                     queue.add(key)
 
-        # Before kopf begins: it would take these for its own.
-        tasks = [
-            asyncio.create_task(queue.run(look, workers=duties.workers)),
-            asyncio.create_task(directory.follow(registrations_changed)),
-            asyncio.create_task(self._resync(seen, queue, reconciler)),
-            asyncio.create_task(self._tick(seen, queue)),
-        ]
-        for task in tasks:
-            task.add_done_callback(self._task_ended)
-        await asyncio.sleep(0)  # their own tasks, too
+        # All before kopf begins: it would take them for its own.
+        tasks = [asyncio.create_task(self._tick(seen, queue))]
         try:
-            await kopf.operator(
-                registry=registry_of(seen, queue.add, gone, duties.login),
-                settings=settings_of(),
-                standalone=True,
-                clusterwide=not duties.namespaces,
-                namespaces=duties.namespaces,
-                stop_flag=self._stop,
-            )
+            if not await self._begin(census, directory, seen, queue):
+                return
+            tasks += [
+                asyncio.create_task(queue.run(look, workers=duties.workers)),
+                asyncio.create_task(directory.follow(registrations_changed)),
+                asyncio.create_task(self._resync(census, queue, relisted)),
+            ]
+            for task in tasks:
+                task.add_done_callback(self._task_ended)
+            await asyncio.sleep(0)  # their own tasks, too
+            await self._watch(registry_of(seen, queue.add, gone, relisted.set, duties.login))
         finally:
             self._stop.set()
             for task in tasks:
@@ -145,22 +147,62 @@ class Term:
             await kube.close()
             if registry is not None:
                 await registry.close()
+
         failures = [result for result in results if isinstance(result, Exception)]
         if failures:
             raise failures[0]
+
+    async def _begin(self, census: Census, directory: Directory, seen: Seen, queue: WorkQueue[Key]) -> bool:
+        """Know all before anything is looked at, so that what is in order stays untouched. False when told to stop."""
+        counting = asyncio.create_task(census.take())
+        while not counting.done():
+            if self._stop.is_set():
+                counting.cancel()
+                return False
+            await asyncio.wait({counting}, timeout=_TICK)
+        await counting
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_REGISTRY_SECONDS):
+                await directory.refresh()
+        for key in seen:
+            queue.add(key)
+        return True
+
+    async def _watch(self, registry: kopf.OperatorRegistry) -> None:
+        await kopf.operator(
+            registry=registry,
+            settings=settings_of(),
+            standalone=True,
+            clusterwide=not self._duties.namespaces,
+            namespaces=self._duties.namespaces,
+            stop_flag=self._stop,
+        )
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         """None of them ends by itself, but for following a registry that there is none of."""
         if not task.cancelled() and task.exception() is not None:
             self._stop.set()
 
-    async def _resync(self, seen: Seen, queue: WorkQueue[Key], reconciler: Reconciler) -> None:
-        """Everything again, spread over the interval so that it is no burst."""
+    async def _resync(self, census: Census, queue: WorkQueue[Key], relisted: asyncio.Event) -> None:
+        """Count everything now and then, and whenever a watch had to begin anew, as it does at first."""
         while True:
-            await asyncio.sleep(self._duties.resync_seconds)
-            for key in seen:
-                reconciler.recheck(key)
-                queue.add(key, random.uniform(0, self._duties.resync_seconds / 2))  # noqa: S311 - spreads load
+            try:
+                async with asyncio.timeout(self._duties.resync_seconds):
+                    await relisted.wait()
+                    while relisted.is_set():
+                        relisted.clear()
+                        await asyncio.sleep(_QUIET_SECONDS)
+            except TimeoutError:
+                relisted.clear()
+            try:
+                changed = await census.take()
+            except (ApiAway, ApiError) as error:
+                logger.warning("counting everything failed", extra={"fields": {"error": str(error)}})
+                continue
+            if changed:
+                logger.info("the watches missed something", extra={"fields": {"agents": len(changed)}})
+            for key in changed:
+                queue.add(key)
 
     async def _tick(self, seen: Seen, queue: WorkQueue[Key]) -> None:
         watchers: set[asyncio.Task[object]] = set()

@@ -12,6 +12,18 @@ from infra.ports import AGENT
 _NAME = r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 _VERSION = r"^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$"
 _QUANTITY = r"^\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"
+# What the operator sets itself in every agent's pods.
+_DERIVED = (
+    "KUBERNETES_NAMESPACE",
+    "MCP_DRAIN_SECONDS",
+    "MCP_HOST",
+    "MCP_MESH_HTTP_ENABLED",
+    "MCP_MESH_REGISTRY_URL",
+    "MCP_PORT",
+    "MCP_SERVICE_NAME",
+    "POD_IP",
+    "POD_NAME",
+)
 _MAX_CAPABILITIES = 64
 
 
@@ -26,7 +38,7 @@ def agent() -> JSONSchemaPropsArgs:
             "metadata": JSONSchemaPropsArgs(
                 type="object",
                 # The name becomes that of a Service and, with suffixes, of pods.
-                properties={"name": _text("A DNS label.", pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", longest=47)},
+                properties={"name": _text("A DNS label.", pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?$", longest=47)},
             ),
             "spec": _spec(),
             "status": _status(),
@@ -38,7 +50,9 @@ def _spec() -> JSONSchemaPropsArgs:
     return _object(
         "What the agent is and can do.",
         {
-            "image": _text("Image with the agent's program; the operator's own when absent.", longest=512),
+            "image": _text(
+                "Image with the agent's program; the operator's own when absent.", pattern=r"^\S+$", longest=512
+            ),
             "port": _integer("Port that it serves MCP on.", 1024, 65535, default=AGENT.number),
             "replicas": _integer("Number of pods, when there is no autoscaling.", 0, 1000, default=1),
             "capabilities": _list_by("name", "What it can do for others.", _capability(), longest=_MAX_CAPABILITIES),
@@ -92,7 +106,12 @@ def _variable() -> JSONSchemaPropsArgs:
             ValidationRuleArgs(
                 rule="has(self.value) != has(self.secret)",
                 message="a variable has either a value or a secret: give exactly one of them",
-            )
+            ),
+            ValidationRuleArgs(
+                rule=f"!(self.name in [{', '.join(repr(name) for name in _DERIVED)}])",
+                message="the operator sets this variable itself: remove it",
+                message_expression="'the operator sets ' + self.name + ' itself: remove it'",
+            ),
         ],
     )
 
@@ -115,6 +134,18 @@ def _resources() -> JSONSchemaPropsArgs:
             "limits": amounts("What it may use at most.", "500m", "512Mi"),
         },
         default={},
+        rules=[_bounded("cpu"), _bounded("memory")],
+    )
+
+
+def _bounded(amount: str) -> ValidationRuleArgs:
+    """A default is judged before the defaults within it are filled in, so what is absent is in order."""
+    absent = " || ".join(
+        f"!has({field})" for side in ("requests", "limits") for field in (f"self.{side}", f"self.{side}.{amount}")
+    )
+    return ValidationRuleArgs(
+        rule=f"{absent} || quantity(self.requests.{amount}).compareTo(quantity(self.limits.{amount})) <= 0",
+        message=f"requests.{amount} is above limits.{amount}: lower it, or raise the limit",
     )
 
 

@@ -20,19 +20,23 @@ from infra.pods import Resources
 from infra.ports import HTTP, Port
 
 COMPONENT = "operator"
-_MANAGE = ("get", "list", "watch", "create", "update", "patch", "delete")
-# Every kind that an agent becomes, and nothing else: no Secret, no pod, no role.
+# Applying creates and patches; nothing is ever replaced whole.
+_MANAGE = ("get", "list", "watch", "create", "patch", "delete")
+# Every kind that an agent becomes, and nothing else: no Secret, no role.
 _CLUSTER_PERMISSIONS = (
     Permission(group=GROUP, resources=(PLURAL,), verbs=("get", "list", "watch", "patch")),
-    Permission(group=GROUP, resources=(f"{PLURAL}/status", f"{PLURAL}/finalizers"), verbs=("get", "update", "patch")),
+    Permission(group=GROUP, resources=(f"{PLURAL}/status",), verbs=("patch",)),
+    # Where owner references are guarded, to own something is to hold up its owner's end.
+    Permission(group=GROUP, resources=(f"{PLURAL}/finalizers",), verbs=("update",)),
     Permission(group="", resources=("services", "serviceaccounts", "configmaps"), verbs=_MANAGE),
     Permission(group="apps", resources=("deployments",), verbs=_MANAGE),
     Permission(group="autoscaling", resources=("horizontalpodautoscalers",), verbs=_MANAGE),
     Permission(group="policy", resources=("poddisruptionbudgets",), verbs=_MANAGE),
     Permission(group="networking.k8s.io", resources=("networkpolicies",), verbs=_MANAGE),
     Permission(group="monitoring.coreos.com", resources=("servicemonitors",), verbs=_MANAGE),
-    Permission(group="", resources=("events",), verbs=("create", "patch")),
-    Permission(group="events.k8s.io", resources=("events",), verbs=("create", "patch")),
+    # Why they do not become ready, which their agent's status says.
+    Permission(group="", resources=("pods",), verbs=("list",)),
+    Permission(group="", resources=("events",), verbs=("create",)),
     # Whether the resource is there at all, before the first watch; and which namespaces there are.
     Permission(group="apiextensions.k8s.io", resources=("customresourcedefinitions",), verbs=("get", "list", "watch")),
     Permission(group="", resources=("namespaces",), verbs=("get", "list", "watch")),

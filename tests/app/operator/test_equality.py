@@ -122,7 +122,11 @@ def comparable(thing):
         metadata.pop("name", None)
     if thing["kind"] == "Deployment":
         template = thing["spec"]["template"]
-        pod = {**template["spec"], "volumes": [without_its_name(volume) for volume in template["spec"]["volumes"]]}
+        pod = {
+            **template["spec"],
+            "volumes": [without_its_name(volume) for volume in template["spec"]["volumes"]],
+            "containers": [without_what_is_nothing(each) for each in template["spec"]["containers"]],
+        }
         marks = template["metadata"]["labels"] | {"app.kubernetes.io/managed-by": "whoever"}
         rest["spec"] = {
             **thing["spec"],
@@ -135,6 +139,19 @@ def without_its_name(volume):
     if "configMap" not in volume:
         return volume
     return {**volume, "configMap": {**volume["configMap"], "name": "generated"}}
+
+
+def without_what_is_nothing(container):
+    """The API server keeps neither an empty value nor a delay of no seconds, and adds the version of a field."""
+    probes = {
+        probe: {key: value for key, value in container[probe].items() if (key, value) != ("initialDelaySeconds", 0)}
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe")
+    }
+    env = [{key: value for key, value in each.items() if value != ""} for each in container["env"]]
+    for each in env:
+        if "fieldRef" in each.get("valueFrom", {}):
+            each["valueFrom"] = {"fieldRef": {"apiVersion": "v1", **each["valueFrom"]["fieldRef"]}}
+    return {**container, **probes, "env": env}
 
 
 def of_kind(things, kind):

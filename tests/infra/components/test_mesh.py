@@ -203,7 +203,7 @@ class TestDefinition:
                 rules += 1
                 assert set(re.findall(r"self\.(\w+)", rule["rule"])) <= set(field["properties"]), path
                 assert ":" in rule["message"], "a message says what to do"
-        assert rules == 3
+        assert rules == 6
 
     def test_a_list_shows_what_one_asks_first(self, definition):
         columns = [column["name"] for column in definition.at("spec.versions.0.additionalPrinterColumns")]
@@ -226,7 +226,8 @@ class TestOperator:
             "servicemonitors",
             "events",
         } <= resources
-        assert not resources & {"secrets", "pods", "pods/exec", "roles", "clusterroles", "rolebindings", "nodes"}
+        assert not resources & {"secrets", "pods/exec", "roles", "clusterroles", "rolebindings", "nodes"}
+        assert [rule["verbs"] for rule in rules if "pods" in rule["resources"]] == [["list"]]
         for rule in rules:
             assert "*" not in [*rule["verbs"], *rule["resources"], *rule["apiGroups"]]
 

@@ -28,7 +28,7 @@ SLIPWAY = Path(sys.executable).with_name("slipway")
 HOME = "operator-home"
 
 
-def eventually(holds: Callable[[], Any], what: str, seconds: float = 30) -> Any:
+def eventually(holds: Callable[[], Any], what: str, seconds: float = 60) -> Any:
     """What `holds` returns once that is true; fails saying what was waited for, and what was there instead."""
     end = time.monotonic() + seconds
     last: Any = None
@@ -101,7 +101,7 @@ class Operators:
             child = subprocess.Popen(command, env={**keep, **given}, stdout=sink, stderr=sink)
         made = Process(child, log)
         self.running.append(made)
-        made.url = eventually(lambda: self._address(made), f"{log} tells the address")
+        made.url = eventually(lambda: self._address(made), f"{log} tells the address", seconds=120)
         return made
 
     def lead(self, **environment: str) -> Process:
@@ -109,6 +109,11 @@ class Operators:
         made = self.start(**environment)
         eventually(lambda: made.role() == "leader", "it leads")
         return made
+
+    def end(self) -> None:
+        for each in self.running:
+            each.process.send_signal(signal.SIGCONT)
+            each.end()
 
     @staticmethod
     def _address(made: Process) -> str | None:
@@ -124,9 +129,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
         yield found
 
 
-@pytest.fixture(scope="session")
-def admin(server: ApiServer) -> Iterator[Api]:
-    """May do anything. Knows the definition of agents and of what the Prometheus operator brings."""
+def prepare(server: ApiServer) -> Api:
+    """A client that may do anything, of a server that knows agents and what the Prometheus operator brings."""
     from infra.components.mesh import AgentDefinition
 
     client = Api(server.kubeconfig)
@@ -136,12 +140,10 @@ def admin(server: ApiServer) -> Iterator[Api]:
     for manifest in recorded(harness().run_program(lambda: AgentDefinition("mcpagents")), "CustomResourceDefinition"):
         client.apply(manifest)
     eventually(lambda: client.items("/apis/mesh.mcp.io/v1/mcpagents") is not None, "the definition is served")
-    yield client
-    client.close()
+    return client
 
 
-@pytest.fixture(scope="session")
-def account(server: ApiServer, admin: Api, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def grant(server: ApiServer, admin: Api, folder: Path) -> Path:
     """A kubeconfig of the operator's account, with exactly the roles that the platform gives it."""
     from infra.components.mesh import Operator, OperatorArgs
 
@@ -157,18 +159,40 @@ def account(server: ApiServer, admin: Api, tmp_path_factory: pytest.TempPathFact
     config = yaml.safe_load(server.kubeconfig.read_text())
     for user in config["users"]:
         user["user"] = {"token": answer.json()["status"]["token"]}
-    file = tmp_path_factory.mktemp("account") / "kubeconfig"
+    file = folder / "account.kubeconfig"
     file.write_text(yaml.safe_dump(config))
     return file
+
+
+def restart(server: ApiServer) -> None:
+    """Kill the API server, and start it again as it was."""
+    [child] = [child for name, child in server._children if name == "kube-apiserver"]
+    child.kill()
+    child.wait(10)
+    server._children.remove(("kube-apiserver", child))
+    server._spawn("kube-apiserver", child.args)
+    client = Api(server.kubeconfig)
+    eventually(client.ready, "the API server is back", seconds=120)
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def admin(server: ApiServer) -> Iterator[Api]:
+    client = prepare(server)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def account(server: ApiServer, admin: Api, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return grant(server, admin, tmp_path_factory.mktemp("account"))
 
 
 @pytest.fixture
 def operators(account: Path, tmp_path: Path) -> Iterator[Operators]:
     made = Operators(account, tmp_path)
     yield made
-    for each in made.running:
-        each.process.send_signal(signal.SIGCONT)
-        each.end()
+    made.end()
 
 
 @dataclass
@@ -197,6 +221,11 @@ class Space:
     def condition(self, name: str, kind: str) -> dict[str, Any]:
         return next((each for each in self.status(name).get("conditions", ()) if each["type"] == kind), {})
 
+    def events(self) -> list[tuple[str, str]]:
+        """The kind and the reason of each thing that was told about agents."""
+        found = self.api.items(self.path("events"))
+        return [(each["type"], each["reason"]) for each in found if each["involvedObject"]["kind"] == "MCPAgent"]
+
     def deployment(self, name: str) -> dict[str, Any] | None:
         return self.api.get(self.path("deployments", name, "apps/v1"))
 
@@ -207,6 +236,22 @@ class Space:
         """Whether an agent's objects are there, and its status says that they are of its generation."""
         found = self.api.get(self.agent_path(name))
         return bool(found) and found.get("status", {}).get("observedGeneration") == found["metadata"]["generation"]
+
+
+PARTS = (
+    ("serviceaccounts", ""),
+    ("services", ""),
+    ("configmaps", ""),
+    ("deployments", "apps/v1"),
+    ("poddisruptionbudgets", "policy/v1"),
+    ("networkpolicies", "networking.k8s.io/v1"),
+)
+
+
+def owned(space: Space, kind: str, group: str = "") -> list[dict[str, Any]]:
+    """The objects of a kind that an agent owns."""
+    found = space.api.items(space.path(kind, group=group))
+    return [each for each in found if each["metadata"].get("ownerReferences")]
 
 
 @pytest.fixture
