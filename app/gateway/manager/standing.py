@@ -30,9 +30,11 @@ class Standing:
 
 def phase_of(standing: Standing, wanted: Wanted, berth: Berth, parts: Parts) -> tuple[Phase, str]:
     """The phase and why it is not simply ready; of one that was brought up, by how it is right now."""
+    launched = _launched(wanted, berth, parts)
+    if standing.phase == "starting" and launched is not None and launched.reason:
+        return standing.phase, launched.reason
     if standing.phase != "ready":
         return standing.phase, standing.reason
-    launched = _launched(wanted, berth, parts)
     listing = parts.catalogue.listing(wanted.id)
     if launched is not None and launched.state == "failed":
         return "failed", launched.reason or "it ended without a reason"
