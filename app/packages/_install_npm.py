@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from app.packages._clients import Clients, InstallError, InstallRefused
+from app.packages.names import is_address, shown
 
 _QUIET = ("--no-audit", "--no-fund", "--loglevel=error", "--omit=dev", "--no-update-notifier")
 _SCRIPTS = (".js", ".mjs", ".cjs")
@@ -24,7 +25,10 @@ class _Locked(msgspec.Struct):
     integrity: str | None = None
     resolved: str | None = None
     link: bool = False
-    inBundle: bool = False  # noqa: N815 (npm's own name)
+    inBundle: bool = False  # noqa: N815 (npm's own names)
+    dependencies: dict[str, str] = {}
+    optionalDependencies: dict[str, str] = {}  # noqa: N815
+    peerDependencies: dict[str, str] = {}  # noqa: N815
 
 
 class _Lock(msgspec.Struct):
@@ -92,6 +96,9 @@ def _judge(file: Path, name: str, version: str, integrity: str, judge: Judge) ->
         if not path:
             continue
         what = f"npm:{_name(path, entry)} {entry.version}"
+        wanted = {**entry.peerDependencies, **entry.dependencies, **entry.optionalDependencies}
+        if address := next((text for text in wanted.values() if is_address(text)), None):
+            raise InstallRefused(f"{what} needs {shown(address)}, which is in no registry: nothing was installed")
         if entry.link or (entry.resolved or "https:").partition(":")[0] not in ("http", "https"):
             raise InstallRefused(f"{what} does not come from a registry ({entry.resolved}): nothing was installed")
         if not entry.integrity and not entry.inBundle:

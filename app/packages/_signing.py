@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import datetime
+from functools import cache
+from importlib.resources import files
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
-from cryptography.x509.oid import ObjectIdentifier
+from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 # What reading hostile keys, certificates and times may raise.
 BROKEN = (
@@ -58,6 +60,36 @@ def pae(kind: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(kind.encode()), kind.encode(), len(payload), payload)
 
 
+@cache
+def authorities() -> tuple[x509.Certificate, ...]:
+    """The certificates that Sigstore's public instance issues under."""
+    return tuple(x509.load_pem_x509_certificates(files(__package__ or "").joinpath("sigstore.pem").read_bytes()))
+
+
+def _vouched_for(leaf: x509.Certificate, moment: datetime) -> bool:
+    """Whether a chain of authorities, all valid then, leads from a certificate to a root that is known."""
+    known = authorities()
+    at = leaf
+    for _ in known:
+        issuer = next((one for one in known if _issued(one, at, moment)), None)
+        if issuer is None:
+            return False
+        if issuer.issuer == issuer.subject:
+            return True
+        at = issuer
+    return False
+
+
+def _issued(issuer: x509.Certificate, certificate: x509.Certificate, moment: datetime) -> bool:
+    if not issuer.not_valid_before_utc <= moment <= issuer.not_valid_after_utc:
+        return False
+    try:
+        certificate.verify_directly_issued_by(issuer)
+        return issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (*BROKEN, InvalidSignature, x509.ExtensionNotFound):
+        return False
+
+
 class Certificate:
     """A signer's short-lived certificate, as far as it is looked at: its key, its time, and who it names."""
 
@@ -71,6 +103,22 @@ class Certificate:
     def covers(self, moment: datetime) -> bool:
         """Whether it was valid then."""
         return self._loaded.not_valid_before_utc <= moment <= self._loaded.not_valid_after_utc
+
+    def problem(self, moment: datetime | None = None) -> str:
+        """Why it is no certificate for signing by Sigstore's authority, issued and used in its time; empty if it is."""
+        leaf = self._loaded
+        moment = moment or leaf.not_valid_before_utc
+        if not self.covers(moment):
+            return "was used when it was not valid"
+        try:
+            uses = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        except x509.ExtensionNotFound:
+            uses = ()
+        if ExtendedKeyUsageOID.CODE_SIGNING not in uses:
+            return "is not one to sign with"
+        if not _vouched_for(leaf, moment):
+            return "was not issued by Sigstore's authority (fulcio.sigstore.dev)"
+        return ""
 
     def names(self) -> list[str]:
         """Who it was made out to: for a workflow, its address."""

@@ -174,10 +174,12 @@ def _provenance(bundle: _Bundle, message: bytes) -> tuple[str, str]:
     certificate = Certificate(unpadded(leaf.rawBytes))
     if not any(signed_by(certificate.key, unpadded(sig.sig), message) for sig in bundle.dsseEnvelope.signatures):
         return "", "its provenance is not signed by the certificate that comes with it"
+    if problem := certificate.problem():
+        return "", f"the certificate that its provenance is signed with {problem}"
     names = ", ".join(certificate.names()) or "nobody"
     return (
-        f"its provenance is of this tarball, signed by a certificate that names {names} "
-        "(who issued that certificate, and the transparency log, are not checked)"
+        f"its provenance is of this tarball, signed by {names}, for whom Sigstore's authority vouched "
+        "(the transparency log is not looked into)"
     ), ""
 
 

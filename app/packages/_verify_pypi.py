@@ -92,14 +92,15 @@ def _attestation(release: Release, publisher: dict[str, Any], attestation: _Atte
         return "", "its attestation is not signed by the certificate that comes with it"
     times = [entry.integratedTime for entry in attestation.verification_material.transparency_entries]
     logged = [datetime.fromtimestamp(int(time), UTC) for time in times if time]
-    if not all(certificate.covers(moment) for moment in logged):
-        return "", "its attestation was logged when its certificate was not valid"
+    for moment in logged or (None,):
+        if problem := certificate.problem(moment):
+            return "", f"the certificate that its attestation is signed with {problem}"
     kind, who = str(publisher.get("kind", "")), str(publisher.get("repository") or publisher.get("email") or "")
     if problem := _publisher(certificate, kind, who):
         return "", problem
     return (
         f"its file is attested by {kind} {who}, as the certificate and the index both say "
-        "(who issued that certificate, and the transparency log, are not checked)"
+        "(the transparency log is not looked into)"
     ), ""
 
 
@@ -109,7 +110,7 @@ def _publisher(certificate: Certificate, kind: str, who: str) -> str:
     hosts = {"GitHub": f"https://github.com/{who}/", "GitLab": f"https://gitlab.com/{who}//"}
     expected = hosts.get(kind)
     fits = any(name == who for name in names) if expected is None else any(name.startswith(expected) for name in names)
-    if not who or not fits:
+    if not fits or not who or (expected is not None and "/" not in who):
         return f"its index names {kind} {who or 'nobody'} as the publisher, and the certificate {', '.join(names)}"
     if kind in _ISSUERS and certificate.issuer() != _ISSUERS[kind]:
         return f"its certificate was vouched for by {certificate.issuer() or 'nobody'}, not by {_ISSUERS[kind]}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -11,7 +10,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version as PypiVersion
 
 from app.packages.facts import Package, PackageError, Release
-from app.packages.names import Ecosystem, NotAllowedText, package_name, shown
+from app.packages.names import Ecosystem, NotAllowedText, is_address, package_name, shown
 from app.packages.policy import Policy, Refusal
 from app.packages.semver import NotSemver, Range, Version
 
@@ -52,8 +51,6 @@ class Tree:
         return [refusal for refusal in judged if refusal]
 
 
-# git+https://…, file:…, user/repository, @ https://…: what npm and pip take beside names and ranges.
-_ADDRESS = re.compile(r"://|^(git|file|link|workspace|github|gitlab|bitbucket|gist)[:@+]|^[\w.-]+/[\w.-]+")
 Look = Callable[[str], Awaitable[Package]]
 Complete = Callable[[str, str], Awaitable[Release]]
 
@@ -75,7 +72,7 @@ async def follow(
             # An alias: what is installed, and judged, is the package behind it.
             name, limits_text = _behind(limits_text)
         try:
-            if _ADDRESS.search(limits_text):
+            if is_address(limits_text):
                 raise PackageError(f"it comes from {shown(limits_text)}, not from a registry: no installation takes it")
             checked = package_name(ecosystem, name)
             async with gate:

@@ -26,6 +26,8 @@ _LOADERS = re.compile(
     r"|SSL_CERT_(FILE|DIR)|SLIPWAY_.*",
     re.IGNORECASE,
 )
+# git+https://…, file:…, user/repository, @ https://…: what npm and pip take beside names and ranges.
+_ADDRESS = re.compile(r"://|^(git|file|link|workspace|github|gitlab|bitbucket|gist)[:@+]|^[\w.-]+/[\w.-]+")
 _ARGUMENT_LENGTH = 8192
 _VALUE_LENGTH = 32 * 1024
 
@@ -94,6 +96,11 @@ def variable_value(text: str) -> str:
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise NotAllowedText("has a NUL or half of a character, which no program can be given")
     return text
+
+
+def is_address(wanted: str) -> bool:
+    """Whether a dependency is asked for by an address, where a range should be: it comes from no registry."""
+    return _ADDRESS.search(wanted) is not None
 
 
 def shown(text: str) -> str:

@@ -40,18 +40,26 @@ def tarball(name: str, version: str, program: str = "console.log('hello')", **mo
     return gzip.compress(out.getvalue(), mtime=0)
 
 
+def metadata(name: str, version: str, requires: tuple[str, ...]) -> str:
+    needs = "".join(f"Requires-Dist: {line}\n" for line in requires)
+    return f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}"
+
+
 def wheel(
-    name: str, version: str, program: str = "print('hello')", requires: tuple[str, ...] = ()
+    name: str,
+    version: str,
+    program: str = "print('hello')",
+    requires: tuple[str, ...] = (),
+    script: str | None = None,
 ) -> tuple[str, bytes]:
     """A PyPI package with one program; the file's name and its bytes."""
     module = name.replace("-", "_")
     info = f"{module}-{version}.dist-info"
-    needs = "".join(f"Requires-Dist: {line}\n" for line in requires)
     files = {
         f"{module}.py": f"def main():\n    {program}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}",
+        f"{info}/METADATA": metadata(name, version, requires),
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{info}/entry_points.txt": f"[console_scripts]\n{name} = {module}:main\n",
+        f"{info}/entry_points.txt": f"[console_scripts]\n{script or name} = {module}:main\n",
     }
     record = "".join(f"{path},,\n" for path in (*files, f"{info}/RECORD"))
     out = io.BytesIO()
@@ -108,11 +116,13 @@ class Registry:
         file, made = wheel(name, version, requires=requires)
         body = made if body is None else body
         self.files[f"/files/{file}"] = body
+        self.files[f"/files/{file}.metadata"] = metadata(name, version, requires).encode()
         entry = {
             "filename": file,
             "url": f"{self.url}files/{file}",
             "hashes": {"sha256": hashlib.sha256(body).hexdigest()},
             "size": len(body),
+            "core-metadata": True,
             **more,
         }
         self.pypi.setdefault(name, []).append(entry)
@@ -136,6 +146,16 @@ class Registry:
         if path.strip("/") in self.npm:
             return 200, json.dumps(self.npm[path.strip("/")]).encode(), "application/json"
         return 404, b"", "text/plain"
+
+
+@pytest.fixture
+def make_tarball() -> Callable[..., bytes]:
+    return tarball
+
+
+@pytest.fixture
+def make_wheel() -> Callable[..., tuple[str, bytes]]:
+    return wheel
 
 
 @pytest.fixture
