@@ -142,7 +142,7 @@ def outside(trust: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def kubectl(kubeconfig: Path) -> Callable[..., str]:
     """Runs kubectl; returns what it said, or raises with why not."""
 
-    def call(*arguments: str, text: str | None = None, seconds: float = 120) -> str:
+    def call(*arguments: str, text: str | None = None, seconds: float = 300) -> str:
         command = ["kubectl", f"--kubeconfig={kubeconfig}", *arguments]
         done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=seconds)
         if done.returncode:

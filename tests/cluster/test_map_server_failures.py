@@ -29,7 +29,7 @@ def stack(running):
 def servers(cluster) -> Pods:
     """The server's pods, when all that should be there are."""
     found = Pods(cluster, SPACE, SERVER)
-    wait_for(lambda: len(found.ready()) >= 2 and found.rolled_out(), "two pods", found.names, seconds=180)
+    wait_for(lambda: len(found.ready()) >= 2 and found.rolled_out(), "two pods", found.names)
     return found
 
 
@@ -44,7 +44,7 @@ async def test_a_session_survives_the_replacement_of_every_pod_without_a_failed_
     def restart() -> None:
         kubectl("-n", SPACE, "rollout", "restart", f"deployment/{SERVER}")
         # Until the last of them is really gone: calls fail, if any, when it ends and not when it is replaced.
-        wait_for(lambda: servers.rolled_out() and not before & servers.names(), "the roll-out", seconds=240)
+        wait_for(lambda: servers.rolled_out() and not before & servers.names(), "the roll-out")
 
     load = Load(URL)
     await load.during(restart)
@@ -59,7 +59,7 @@ async def test_pods_deleted_at_random_cost_no_session_and_no_call(servers, kubec
         for _ in range(3):
             gone = chance.choice(servers.ready())
             kubectl("-n", SPACE, "delete", "pod", gone, "--wait=true")
-            wait_for(lambda: len(servers.ready()) >= 2, "the pod's successor", servers.names, seconds=180)
+            wait_for(lambda: len(servers.ready()) >= 2, "the pod's successor", servers.names)
 
     load = Load(URL)
     await load.during(delete)
@@ -71,7 +71,7 @@ async def test_no_session_is_lost_when_redis_fails_over(redis, kubectl):
     def role(pod: str) -> str:
         return kubectl("-n", SPACE, "exec", pod, "--", "redis-cli", "role").split()[0]
 
-    wait_for(lambda: len(redis.ready()) == 3, "three of Redis", redis.names, seconds=180)
+    wait_for(lambda: len(redis.ready()) == 3, "three of Redis", redis.names)
     async with old_session(URL) as client:
         await mark(client)
         master = next(name for name in redis.ready() if role(name) == "master")
@@ -87,14 +87,14 @@ async def test_no_session_is_lost_when_redis_fails_over(redis, kubectl):
         kubectl("cordon", NAME)
         try:
             kubectl("-n", SPACE, "delete", "pod", master, "--grace-period=0", "--force")
-            await asyncio.to_thread(wait_for, another_leads, "another master", str, seconds=120)
+            await asyncio.to_thread(wait_for, another_leads, "another master", str)
         finally:
             kubectl("uncordon", NAME)
 
         assert await patiently(lambda: markers(client)) == 1
         await patiently(lambda: mark(client))
         assert await patiently(lambda: markers(client)) == 2
-    await asyncio.to_thread(wait_for, lambda: len(redis.ready()) == 3, "three of Redis", redis.names, seconds=180)
+    await asyncio.to_thread(wait_for, lambda: len(redis.ready()) == 3, "three of Redis", redis.names)
 
 
 def test_a_drain_leaves_a_pod_that_serves(servers, cluster, kubectl):
@@ -114,7 +114,7 @@ def test_a_drain_leaves_a_pod_that_serves(servers, cluster, kubectl):
         assert httpx.get(f"https://{HOST}/health").status_code == 200
     finally:
         kubectl("uncordon", NAME)
-    wait_for(lambda: len(servers.ready()) >= 2, "the successor", servers.names, seconds=180)
+    wait_for(lambda: len(servers.ready()) >= 2, "the successor", servers.names)
 
 
 def test_a_new_token_rolls_the_pods_and_ends_the_old_one(stack, servers):
@@ -131,10 +131,10 @@ def test_a_new_token_rolls_the_pods_and_ends_the_old_one(stack, servers):
     try:
         stack.set_secret("slipway:bearerTokens", first)
         fine(stack.up(), "the update with a token")
-        wait_for(lambda: only(first, None), "the first token", seconds=90)
+        wait_for(lambda: only(first, None), "the first token")
         stack.set_secret("slipway:bearerTokens", second)
         fine(stack.up(), "the update with another token")
-        wait_for(lambda: only(second, first, None), "the second token", seconds=90)
+        wait_for(lambda: only(second, first, None), "the second token")
     finally:
         stack.configure(before)
         fine(stack.up(), "the update without a token")

@@ -41,8 +41,8 @@ async def test_load_makes_replicas_more_and_its_end_makes_them_two_again(servers
         return counts == (replicas, replicas, replicas)
 
     # What the start of new pods took is still in the first averages.
-    wait_for(lambda: rests(2), "a rest with two replicas", said, seconds=240)
+    wait_for(lambda: rests(2), "a rest with two replicas", said)
     load = Load(URL, sessions=8, pause=0.01)
-    await load.during(lambda: wait_for(lambda: len(servers.ready()) > 2, "a third replica", said, seconds=240))
+    await load.during(lambda: wait_for(lambda: len(servers.ready()) > 2, "a third replica", said))
     assert not load.failures, load.failures
     wait_for(lambda: rests(2), "two replicas again", said, seconds=300)

@@ -61,7 +61,7 @@ def make_pod(api: Api, namespace: str) -> Make:
             conditions = api.get(path)["status"].get("conditions", [])
             return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
 
-        wait_until(name, ready, seconds=60, why=lambda: f"{api.get(path)['status']} {api.log(namespace, name)}")
+        wait_until(name, ready, seconds=240, why=lambda: f"{api.get(path)['status']} {api.log(namespace, name)}")
         return api.get(path)["status"]["podIP"]
 
     return make
@@ -151,7 +151,7 @@ def test_a_volume_outlives_its_pod_and_goes_with_its_claim(
     assert kubectl("-n", namespace, "exec", "reader", "--", "cat", "/data/file") == "kept\n"
     kubectl("-n", namespace, "delete", "pod", "reader", "--now")
     kubectl("-n", namespace, "delete", "pvc", "data")
-    wait_until("the end of the volume", lambda: api.get(f"/api/v1/persistentvolumes/{volume}") is None, seconds=30)
+    wait_until("the end of the volume", lambda: api.get(f"/api/v1/persistentvolumes/{volume}") is None, seconds=240)
 
 
 def test_network_policies_shut_what_they_do_not_name_and_open_what_they_do(
@@ -235,7 +235,7 @@ def test_a_host_gets_a_certificate_by_acme_and_is_served_over_tls(
         conditions = api.get(path).get("status", {}).get("conditions", [])
         return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
 
-    wait_until("the certificate", issued, seconds=90, why=lambda: str(api.get(path).get("status")))
+    wait_until("the certificate", issued, seconds=240, why=lambda: str(api.get(path).get("status")))
     root = httpx.get(acme.ROOT, verify=ssl.create_default_context(cafile=str(authority)), trust_env=False).text
     assert "Pebble Root" in x509.load_pem_x509_certificate(root.encode()).subject.rfc4514_string()
     trusted = ssl.create_default_context(cadata=root)
@@ -325,7 +325,7 @@ def test_what_pods_use_is_measured(api: Api, namespace: str, make_pod: Make, ima
         seen = api.get(path)
         return bool(seen and seen["containers"] and seen["containers"][0]["usage"]["cpu"] != "0")
 
-    wait_until("the pod's metrics", measured, seconds=60)
+    wait_until("the pod's metrics", measured, seconds=240)
 
 
 def answers(url: str) -> str:

@@ -47,7 +47,7 @@ async def test_documents_outlive_mongodb_and_calls_recover(cluster, kubectl):
         content(await client.call_tool("insert", {"collection": "ships", "documents": [{"name": "Fram"}]}))
         assert await found() == 1
         kubectl("-n", SPACE, "delete", "pod", before["name"], "--now", "--wait=false")
-        await asyncio.to_thread(wait_for, back, "MongoDB", mongodb.names, seconds=180)
+        await asyncio.to_thread(wait_for, back, "MongoDB", mongodb.names)
         assert await patiently(found) == 1
 
 
@@ -61,18 +61,18 @@ async def test_what_redis_held_is_back_after_the_documented_restore(cluster, kub
             def there(each: Pods = each) -> bool:
                 return len(each.ready()) == replicas == len(each.all())
 
-            wait_for(there, f"{replicas} of {each.component}", each.names, seconds=240)
+            wait_for(there, f"{replicas} of {each.component}", each.names)
 
     def copy() -> None:
         kubectl("-n", SPACE, "create", "job", "--from=cronjob/redis-backup", JOB)
-        wait_for(lambda: finished(kubectl, "job", JOB), "the copy", seconds=180)
+        wait_for(lambda: finished(kubectl, "job", JOB), "the copy")
 
     def lose_everything() -> None:
         scaled(0, redis, sentinels)
 
     def restore() -> None:
         cluster.apply(restorer(images["redis"]), "a-person")
-        wait_for(lambda: finished(kubectl, "pod", "restore"), "the copying back", seconds=120)
+        wait_for(lambda: finished(kubectl, "pod", "restore"), "the copying back")
         kubectl("-n", SPACE, "delete", "pod", "restore", "--now")
         others = [f"data-redis-{index}" for index in (1, 2)]
         votes = [f"data-redis-sentinel-{index}" for index in range(3)]
@@ -81,7 +81,7 @@ async def test_what_redis_held_is_back_after_the_documented_restore(cluster, kub
         scaled(3, redis)
         scaled(3, sentinels)
 
-    wait_for(lambda: len(redis.ready()) == 3, "three of Redis", redis.names, seconds=180)
+    wait_for(lambda: len(redis.ready()) == 3, "three of Redis", redis.names)
     async with old_session(URL) as client:
         await mark(client)
         await asyncio.to_thread(copy)

@@ -111,9 +111,9 @@ def test_a_stack_lives_on_a_node_from_its_preview_to_its_end(life, cluster, kube
         others = now.keys() == killed.keys() and all(now[name]["uid"] != pod["uid"] for name, pod in killed.items())
         return others and not unready(cluster, namespace)
 
-    wait_for(recovered, "pods again", lambda: unready(cluster, namespace), seconds=240)
+    wait_for(recovered, "pods again", lambda: unready(cluster, namespace))
     for port in node_ports:
-        wait_for(lambda port=port: serves(port), f"clients served at {port}", seconds=60)
+        wait_for(lambda port=port: serves(port), f"clients served at {port}")
     life.stays_as_it_is("right after the first one")
     life.takes({"slipway:observability": {"logLevel": "warning"}})
 

@@ -197,7 +197,7 @@ def _is_workload(entry: dict[str, Any]) -> bool:
     return entry["type"] == "kubernetes:apps/v1:Deployment" and not entry.get("delete")
 
 
-def wait_for(holds: Callable[[], object], what: str, why: Callable[[], object] = str, *, seconds: float = 60) -> None:
+def wait_for(holds: Callable[[], object], what: str, why: Callable[[], object] = str, *, seconds: float = 240) -> None:
     """Poll until something holds."""
     end = time.monotonic() + seconds
     while not holds():

@@ -41,7 +41,7 @@ def test_a_stack_lives_from_its_preview_to_its_end(stack_name, life, cluster):
     life.previews_and_is_reviewed()
     life.recovers_from_an_object_in_the_way(namespace)
     assert life.stack.up().fine
-    wait_for(lambda: not unadmitted(cluster, namespace), "pods", lambda: unadmitted(cluster, namespace), seconds=30)
+    wait_for(lambda: not unadmitted(cluster, namespace), "pods", lambda: unadmitted(cluster, namespace))
     life.stays_as_it_is("right after the first one")
 
     done = life.takes({"slipway:observability": {"logLevel": "debug"}})

@@ -33,7 +33,7 @@ def service_url(cluster: Cluster, space: str, name: str) -> str:
 
 
 @asynccontextmanager
-async def old_session(url: str, timeout: float = 20) -> AsyncIterator[Client]:
+async def old_session(url: str, timeout: float = 60) -> AsyncIterator[Client]:
     """A session of the era that has them."""
     async with Client(url, revision=_OLD, timeout=timeout) as client:
         yield client

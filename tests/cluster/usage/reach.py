@@ -82,7 +82,7 @@ def settled(expected: dict[str, set[str]], tried: Callable[[str], set[str]], sou
             if found[source] != expected[source]
         )
 
-    wait_for(as_expected, "the expected reach", difference, seconds=60)
+    wait_for(as_expected, "the expected reach", difference)
 
 
 @contextmanager
@@ -132,7 +132,7 @@ class Walk:
         self._cluster.apply(visitor(self._image, space, name, labels or {}, port), "slipway-tests")
         self._sources[name] = (space, name)
         if port is not None:
-            wait_for(lambda: self._runs(space, name), name, seconds=120)
+            wait_for(lambda: self._runs(space, name), name)
             self.targets.append(Target(name, self._cluster.get("v1", "Pod", space, name)["status"]["podIP"], port))
 
     def services(self) -> None:
@@ -145,7 +145,7 @@ class Walk:
     def check(self, expected: dict[str, set[str]]) -> None:
         """Every source reaches what is expected, and nothing else."""
         for space, pod in self._sources.values():
-            wait_for(lambda where=(space, pod): self._runs(*where), pod, seconds=120)
+            wait_for(lambda where=(space, pod): self._runs(*where), pod)
         assert expected.keys() == self._sources.keys()
         settled(expected, self._tried, list(self._sources))
 

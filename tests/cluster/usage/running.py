@@ -57,5 +57,5 @@ class Running:
         def gone() -> bool:
             return self._cluster.get("v1", "Namespace", None, namespace) is None
 
-        wait_for(gone, f"the end of {name}", seconds=180)
+        wait_for(gone, f"the end of {name}")
         self.stages[f"{name}: down"] = time.monotonic() - began
