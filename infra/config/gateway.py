@@ -81,7 +81,7 @@ class GatewayConfig(Model):
     replicas: Count = 1
     """Gateway pods."""
     archon_image: Image = "archon-mcp:latest"
-    """Image of servers of type `archon` (`ARCHON_MCP_IMAGE`)."""
+    """Image of servers of type `archon`, `npx` and `uv`, with Node and uv: `--target bridge` (`ARCHON_MCP_IMAGE`)."""
     servers: dict[Identifier, GatewayServerConfig] = Field(default_factory=dict[Identifier, GatewayServerConfig])
     """The external servers, by name."""
     security: GatewaySecurityConfig = GatewaySecurityConfig()

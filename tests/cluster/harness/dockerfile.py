@@ -12,7 +12,7 @@ import shutil
 import ssl
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness.build import BuildError
@@ -50,22 +50,44 @@ class Stage:
 
 
 class Builder:
-    """Builds the last stage of a Dockerfile over a base that is a folder; `work` keeps the steps for the next time."""
+    """Builds a stage of a Dockerfile over a base that is a folder; `work` keeps the steps for the next time.
 
-    def __init__(self, context: Path, base: Path, work: Path, arguments: Mapping[str, str] | None = None) -> None:
+    `given` are stages that are not built but stood in for.
+    """
+
+    def __init__(
+        self,
+        context: Path,
+        base: Path,
+        work: Path,
+        arguments: Mapping[str, str] | None = None,
+        given: Mapping[str, Stage] | None = None,
+    ) -> None:
         self._context, self._base, self._work = context, base, work
         self._arguments = dict(arguments or {})
+        self._given = dict(given or {})
         self._stages: dict[str, Stage] = {}
         self._stage = Stage()
+        self._name = ""
         self.used: set[Path] = set()
 
-    def build(self, dockerfile: Path) -> Stage:
+    def build(self, dockerfile: Path, target: str = "") -> Stage:
+        """The stage of that name, or the last one, and before it those that it needs."""
+        stages: dict[str, list[tuple[str, str]]] = {}
+        name = ""
         for instruction, rest in instructions(dockerfile.read_text(encoding="utf-8")):
-            step = getattr(self, f"_{instruction.lower()}", None)
-            if step is None:
+            if not hasattr(self, f"_{instruction.lower()}"):
                 raise BuildError(f"{dockerfile.name}: {instruction} is not known to the harness: {rest}")
-            step(rest)
-        return self._stage
+            if instruction == "FROM":
+                name = rest.split()[2] if " AS " in rest else f"stage-{len(stages)}"
+            stages.setdefault(name, []).append((instruction, rest))
+        self._stages = dict(self._given)
+        for stage in _needed(stages, target or name):
+            if stage not in self._given:
+                self._name = stage
+                for instruction, rest in stages[stage]:
+                    getattr(self, f"_{instruction.lower()}")(rest)
+        return self._stages[target or name]
 
     def forget_unused(self) -> None:
         """Remove the steps that this build did not need."""
@@ -74,8 +96,12 @@ class Builder:
                 subprocess.run(["rm", "-rf", "--one-file-system", str(step)], check=True)
 
     def _from(self, rest: str) -> None:
-        name = rest.split()[2] if " AS " in rest else f"stage-{len(self._stages)}"
-        self._stage = self._stages[name] = Stage(environment={"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"})
+        before = self._stages.get(rest.split(maxsplit=1)[0])
+        if before is None:
+            stage = Stage(environment={"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"})
+        else:
+            stage = replace(before, layers=[*before.layers], environment={**before.environment}, arguments={})
+        self._stage = self._stages[self._name] = stage
 
     def _arg(self, rest: str) -> None:
         name, _, default = rest.partition("=")
@@ -115,7 +141,7 @@ class Builder:
         end = layer / "upper" / place.lstrip("/")
         for source in sources:
             if stage is not None:
-                self._copy_merged(stage, source, end)
+                self._copy_merged(stage, source, end, into=target.endswith("/"))
             elif (self._context / source).is_dir():
                 shutil.copytree(self._context / source, end, symlinks=True, dirs_exist_ok=True, ignore=NOT_COPIED)
             else:
@@ -123,13 +149,16 @@ class Builder:
                 shutil.copy2(self._context / source, end)
         self._keep(layer)
 
-    def _copy_merged(self, stage: Stage, source: str, end: Path) -> None:
-        """What an earlier stage has at a path, through all its layers."""
+    def _copy_merged(self, stage: Stage, source: str, end: Path, *, into: bool) -> None:
+        """What an earlier stage has at a path, through all its layers: all of a folder, or a file `into` a folder."""
         root = self._work / "merged"
         root.mkdir(exist_ok=True)
-        end.mkdir(parents=True)
+        folder = end if into else end.parent
+        folder.mkdir(parents=True, exist_ok=True)
         lower = ":".join(str(folder / "upper") for folder in reversed(stage.layers))
-        script = f"mount -n -t overlay overlay -o lowerdir={lower}:{self._base} {root} && cp -a {root}{source}/. {end}/"
+        copy = f"if [ -d {root}{source} ]; then mkdir -p {end}; cp -a {root}{source}/. {end}/; "
+        copy += f"else cp -a {root}{source} {end}{'/' if into else ''}; fi"
+        script = f"mount -n -t overlay overlay -o lowerdir={lower}:{self._base} {root}\n{copy}"
         _shell(script, {"PATH": os.environ["PATH"]}, f"COPY {source}")
         root.rmdir()
 
@@ -175,6 +204,18 @@ class Builder:
         done = part.with_suffix("")
         part.rename(done)
         self._stage.layers.append(done)
+
+
+def _needed(stages: Mapping[str, list[tuple[str, str]]], target: str) -> list[str]:
+    """A stage after those that it begins from or copies of; what stands before the first stage comes first."""
+    found: list[str] = []
+    for instruction, rest in stages[target]:
+        first = rest.split()[0]
+        copied = instruction == "COPY" and first.startswith("--from=")
+        earlier = first.removeprefix("--from=")
+        if (copied or instruction == "FROM") and earlier in stages:
+            found += [each for each in _needed(stages, earlier) if each not in found]
+    return [*found, target]
 
 
 def instructions(text: str) -> list[tuple[str, str]]:

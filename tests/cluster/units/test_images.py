@@ -99,3 +99,26 @@ def test_a_stacks_default_images_are_stood_in_for_under_their_own_names() -> Non
     assert "/library/redis:" in known["redis"]
     assert "/library/mongo:" in known["mongo"]
     assert known["app"].rpartition("/")[2] == "slipway:test"
+
+
+def test_a_target_is_built_from_the_stages_that_it_needs_and_no_others(tmp_path: Path) -> None:
+    context, work = tmp_path / "context", tmp_path / "work"
+    context.mkdir()
+    work.mkdir()
+    for name in ("one", "two", "never"):
+        (context / name).write_text(name)
+    (context / "Dockerfile").write_text(
+        "ARG BASE\nFROM base AS one\nCOPY one /one\nFROM one AS app\nENV A=b\nUSER 1000\n"
+        "FROM base AS unused\nCOPY never /never\n"
+        'FROM app AS more\nCOPY two /two\nCMD ["more"]\nFROM app\n'
+    )
+    more = Builder(context, tmp_path, work).build(context / "Dockerfile", "more")
+    assert [sorted(file.name for file in (layer / "upper").rglob("*") if file.is_file()) for layer in more.layers] == [
+        ["one"],
+        ["two"],
+    ]
+    assert more.settings == Settings(command=["more"], environment=more.environment, user="1000", folder="/")
+    assert more.environment["A"] == "b"
+    last = Builder(context, tmp_path, work).build(context / "Dockerfile")
+    assert last.layers == more.layers[:1]
+    assert last.settings.command == []
