@@ -59,7 +59,9 @@ class Talk:
         body = answer.read()
         if answer.status >= 400:
             raise ConnectionError(f"status {answer.status}: {body[:300]!r}")
-        if answer.headers.get("content-type", "").startswith("text/event-stream"):
+        if answer.status == 202:
+            found = None
+        elif answer.headers.get("content-type", "").startswith("text/event-stream"):
             lines = (line[5:] for line in body.splitlines() if line.startswith(b"data:"))
             messages = [json.loads(line) for line in lines if line.strip()]
             found = next((said for said in messages if said.get("id") == message.get("id")), None)
@@ -119,7 +121,7 @@ class Bridge:
         """Of the call that it is loaded with."""
         return {"name": self.tool, "arguments": self.arguments}
 
-    def start(self, seconds: float = 90) -> None:
+    def start(self, seconds: float = 180) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="slipway-bench-"))
         with (self.folder / "log").open("wb") as log:
             self.process = subprocess.Popen(

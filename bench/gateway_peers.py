@@ -20,7 +20,6 @@ PYPI = {
     "contextforge": ["mcp-contextforge-gateway==1.0.7.post20260921"],
     "mcp-hangar": ["mcp-hangar==2.34.4"],
 }
-CONTEXTFORGE = "ContextForge gateway"
 
 
 def python_of(peer: str) -> Path:
@@ -95,6 +94,7 @@ def contextforge_environment(folder: Path) -> dict[str, str]:
         "MCPGATEWAY_UI_ENABLED": "false",
         "SSRF_ALLOW_LOCALHOST": "true",
         "SSRF_ALLOW_PRIVATE_NETWORKS": "true",
+        "RATE_LIMITING_ENABLED": "false",
         "CACHE_TYPE": "memory",
         "LOG_LEVEL": "ERROR",
     }
@@ -102,7 +102,7 @@ def contextforge_environment(folder: Path) -> dict[str, str]:
 
 def register(bridge: Bridge) -> None:
     """Tell ContextForge of the server."""
-    server = {"name": "echo", "url": bridge.upstream[0], "transport": "STREAMABLEHTTP"}
+    server = {"name": "echo", "url": bridge.upstream[0], "transport": "STREAMABLEHTTP", "visibility": "public"}
     request = urllib.request.Request(
         f"http://127.0.0.1:{bridge.port}/gateways", json.dumps(server).encode(), {"Content-Type": "application/json"}
     )
