@@ -13,12 +13,14 @@ from app.application import Application
 from app.asgi import ASGIApp
 from app.cli._hosting import Hosting, as_app, site_of
 from app.cli._packages import Close, build_packages, build_templates
+from app.cli._pods import build_pod_launcher
 from app.cli._problems import WiringError
 from app.gateway.children.metrics import ChildMetrics
 from app.gateway.launcher import Launcher
 from app.gateway.manager.declaration import Declaration
 from app.gateway.manager.parts import ManagerLimits, Place
 from app.gateway.manager.store import FileStore, MemoryStore, Store
+from app.gateway.pods.access import in_a_pod
 from app.gateway.processes import ProcessLauncher
 from app.gateway.resolving import ResolveOptions, Resolver
 from app.gateway.running import Gateway, GatewayOptions
@@ -54,12 +56,19 @@ def make_gateway(
     launcher: Launcher | None = None,
     place: Place = "process",
 ) -> Made:
-    """A gateway as the settings say; `launcher` is closed with it, and runs servers at that `place`."""
+    """A gateway as the settings say. A `launcher` of one's own is closed with it, and runs servers at that `place`."""
+    if launcher is None:
+        place = place_of(settings)
+        launcher = (
+            build_pod_launcher(settings, config, metrics)
+            if place == "pod"
+            else ProcessLauncher(variables_of_others(), metrics=ChildMetrics(metrics))
+        )
     templates = build_templates(settings)
     packages, close_packages = build_packages(settings, templates)
     rules = partial(resolve_options, settings, place=place)
     gateway = Gateway(
-        launcher or ProcessLauncher(variables_of_others(), metrics=ChildMetrics(metrics)),
+        launcher,
         Resolver(templates, rules(Declaration()), packages),
         GatewayOptions(
             place=place,
@@ -112,6 +121,13 @@ def build_gateway(settings: Settings, config: Path | None) -> tuple[Application,
         make_site=site,
     )
     return hosting.build()
+
+
+def place_of(settings: Settings) -> Place:
+    """Where servers run: as pods where that is wanted, or where this is itself a pod with an account."""
+    if settings.gateway_launcher != "auto":
+        return "pod" if settings.gateway_launcher == "pods" else "process"
+    return "pod" if in_a_pod(variables_of_others()) else "process"
 
 
 def build_server_store(settings: Settings) -> Store:

@@ -14,12 +14,14 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))
 from hygiene import descendants
 from yard import FakeLauncher
 
+from app.cli._gateway import place_of
 from app.gateway.api import Refused, ServerFailed, UnknownServer, read_config
 from app.gateway.launcher import Launched, LaunchError
 from app.gateway.manager.model import Conflict
 from app.gateway.spec import SecretRef
 from app.gateway.upstream import UpstreamUnavailable
 from app.mcp_kubernetes import MCPKubernetesManager
+from app.settings import Settings
 
 # Our own image's server, as a process: real, quick, and fetched from nowhere.
 OWN = {"server_type": "archon", "transport": "stdio"}
@@ -158,3 +160,9 @@ def test_every_mistake_of_a_config_is_told_at_once_and_no_value_of_the_environme
     assert "ttl_seconds: 'soon' is wrong" in told
     assert re.search(r"env: its value is wrong: expected `str`", told)
     assert "s3cret" not in told
+
+
+@pytest.mark.parametrize(("said", "place"), [("pods", "pod"), ("process", "process"), ("auto", "process")])
+def test_servers_run_where_the_settings_say(monkeypatch, said, place):
+    monkeypatch.setenv("MCP_LAUNCHER", said)
+    assert place_of(Settings.load()) == place
