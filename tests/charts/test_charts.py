@@ -4,13 +4,14 @@ import json
 import re
 import tomllib
 
+import chart_definition
 import pytest
 import yaml
 from chart_cases import CASES
 from chart_rendered import CHARTS, REPOSITORY
 from jsonschema import Draft202012Validator
 
-NAMES = ["slipway-agent", "slipway-registry"]
+NAMES = sorted(path.name for path in CHARTS.iterdir() if (path / "Chart.yaml").exists())
 
 
 def read(chart, file):
@@ -87,3 +88,8 @@ def test_a_chart_is_of_the_program_s_version(chart):
 def test_what_the_charts_share_is_the_same_in_each(file):
     texts = {(CHARTS / chart / "templates" / file).read_text(encoding="utf-8") for chart in NAMES}
     assert len(texts) == 1
+
+
+def test_what_the_operator_s_chart_takes_from_the_platform_is_as_it_is_there(run):
+    for file, text in chart_definition.texts(run).items():
+        assert file.read_text(encoding="utf-8") == text, f"{file.name} is of another platform: run make golden"

@@ -28,6 +28,12 @@ DIFFERENT = {
     ("Deployment", "spec/template/metadata/annotations/slipway.dev~file-checksum"): "by this a change rolls the pods",
     ("StatefulSet", "spec/template/spec/serviceAccountName"): "a service mesh knows the registry by it",
     ("StatefulSet", "spec/template/spec/containers/0/env/MCP_AUTH_TOKENS"): "Pulumi's component has no argument for it",
+    ("ClusterRole", "metadata/name"): "Pulumi generates it",
+    ("ClusterRoleBinding", "metadata/name"): "Pulumi generates it",
+    ("ClusterRoleBinding", "roleRef/name"): "Pulumi generates it",
+    ("Role", "metadata/name"): "Pulumi generates it",
+    ("RoleBinding", "metadata/name"): "Pulumi generates it",
+    ("RoleBinding", "roleRef/name"): "Pulumi generates it",
 }
 # Kinds that are other components' business in the platform program, and are compared with those below.
 BESIDE = {"NetworkPolicy", "ServiceMonitor", "Pod"}
@@ -125,7 +131,7 @@ def one(case, kind):
     return found
 
 
-@pytest.mark.parametrize("case", ["agent-everything", "registry-everything"])
+@pytest.mark.parametrize("case", ["agent-everything", "registry-everything", "operator-everything"])
 def test_a_monitor_scrapes_as_the_platform_s_do(case, run):
     given = CASES[case]
     selector = {
@@ -191,4 +197,18 @@ def test_a_registry_s_policy_lets_in_who_asks_it_and_out_to_what_it_keeps():
         ("null", 6379, "TCP"),
         ("null", 26379, "TCP"),
         (labelled(name="registry", component="registry"), 8000, "TCP"),
+    }
+
+
+def test_an_operator_s_policy_opens_the_api_and_the_registry():
+    policy = one("operator-everything", "NetworkPolicy")
+    server = json.dumps({"ipBlock": {"cidr": "10.0.0.1/32"}})
+    assert {each for each in opened(policy, "egress") if each[1] != 53} == {
+        (server, 443, "TCP"),
+        (server, 6443, "TCP"),
+        (labelled("mesh", name="registry", component="registry"), 8000, "TCP"),
+    }
+    assert opened(policy, "ingress") == {
+        (labelled("metrics"), 9000, "TCP"),
+        (labelled(name="operator", component="test"), 9000, "TCP"),
     }

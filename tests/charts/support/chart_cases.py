@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.components.autoscaling import Scaling
-from infra.components.mesh import Agent, AgentArgs, Capability, Registry, RegistryArgs
+from infra.components.mesh import Agent, AgentArgs, Capability, Operator, OperatorArgs, Registry, RegistryArgs
 from infra.pods import Resources, SecretKey
 from infra.ports import Port
 from infra.storage import Storage
@@ -33,6 +33,9 @@ class Case:
         if self.chart == "slipway-agent":
             given = {"registry_url": REGISTRY_URL, **self.arguments}
             return Agent(self.release, AgentArgs(namespace=NAMESPACE, image=_REFERENCE, **given))
+        if self.chart == "slipway-operator":
+            given = {"registry_url": REGISTRY_URL, **self.arguments}
+            return Operator(self.release, OperatorArgs(namespace=NAMESPACE, image=_REFERENCE, **given))
         return Registry(self.release, RegistryArgs(namespace=NAMESPACE, image=_REFERENCE, **self.arguments))
 
 
@@ -42,6 +45,11 @@ def _agent(values: dict[str, Any], arguments: dict[str, Any]) -> Case:
 
 def _registry(values: dict[str, Any], arguments: dict[str, Any]) -> Case:
     return Case("slipway-registry", "registry", {"image": IMAGE, **values}, arguments)
+
+
+def _operator(values: dict[str, Any], arguments: dict[str, Any]) -> Case:
+    own = {"image": IMAGE, "registry": {"url": REGISTRY_URL}}
+    return Case("slipway-operator", "operator", {**own, **values}, arguments)
 
 
 CASES = {
@@ -128,6 +136,33 @@ CASES = {
             "environment": {"MCP_MESH_GONE_SECONDS": "60"},
             "resources": Resources(cpu_limit="2"),
             "drain_seconds": 5,
+            "prometheus": False,
+        },
+    ),
+    "operator-least": _operator({}, {}),
+    "operator-everything": _operator(
+        {
+            "image": {**IMAGE, "pullSecret": "pull"},
+            "replicas": 2,
+            "port": 9000,
+            "agents": {"namespaces": ["mesh", "more"], "pullSecret": "pull"},
+            "environment": {"MCP_LOG_LEVEL": "debug"},
+            "resources": {"limits": {"cpu": "1"}},
+            "prometheus": {"annotations": False},
+            "serviceMonitor": {"enabled": True},
+            "networkPolicy": {"prometheusNamespace": "metrics", "kubernetesApi": ["10.0.0.1/32"]},
+        },
+        {
+            "pull_secret": "pull",
+            "replicas": 2,
+            "port": Port(name="http", number=9000),
+            "environment": {
+                "MCP_LOG_LEVEL": "debug",
+                "MCP_OPERATOR_NAMESPACES": "mesh,more",
+                "MCP_OPERATOR_PULL_SECRET": "pull",
+                "MCP_OPERATOR_PROMETHEUS_NAMESPACE": "metrics",
+            },
+            "resources": Resources(cpu_limit="1"),
             "prometheus": False,
         },
     ),

@@ -24,6 +24,12 @@ from harness.places import CACHE, TOOLCHAIN
 VERSION_FLAGS = {
     "pulumi": "-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}",
     "pulumi-language": "-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}",
+    # As released: without them it takes every cluster for an old one.
+    "helm": (
+        "-X helm.sh/helm/v3/internal/version.version={version}"
+        " -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=35"
+        " -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=35"
+    ),
     "kubernetes": (
         "-X k8s.io/component-base/version.gitVersion={version}"
         " -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=34"
@@ -43,7 +49,7 @@ FILES = {
 }
 # They run on this machine, with its C library; all others go into images that hold nothing but them.
 ON_THIS_MACHINE = frozenset(
-    {"pulumi", "pulumi-language", "etcd", "kubernetes", "crane", "helm", "kubeconform", "kustomize", "kwok"}
+    {"pulumi", "pulumi-language", "etcd", "kubernetes", "crane", "helm", "kubeconform", "kustomize", "kwok", "lua"}
 )
 # In the order in which the node wants them.
 NODE = ("etcd", "kubernetes", "crane", "coredns", "metrics-server", "cert-manager", "pebble", "traefik", "ferretdb")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from engine.api_server import ApiServer
+from engine.lifecycle import wait_for
 from engine.plugins.kube.client import Cluster
 from harness.build import Tool, build
 from harness.places import REPOSITORY
@@ -108,4 +109,74 @@ def _strict(schema: Any) -> Any:
     return {
         **({"additionalProperties": False} if closed else {}),
         **{key: _strict(each) for key, each in schema.items()},
+    }
+
+
+@pytest.fixture(scope="session")
+def kustomize(helm: Helm) -> Callable[..., str]:
+    """The real kustomize, on a folder of the repository; helm is at hand where `--enable-helm` is given."""
+    build(["kustomize"])
+    program = Tool("kustomize").binary("kustomize")
+
+    def make(folder: str, *options: str) -> str:
+        command = [program, "build", folder, *options, *(["--helm-command", str(helm.program)] if options else [])]
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, f"kustomize build {folder}: {done.stderr.strip()}"
+        return done.stdout
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def defined(cluster: Cluster) -> Callable[[str], None]:
+    """Adds the real definitions of another project's kinds, from its own module, and waits until they are served."""
+    added: set[str] = set()
+
+    def add(tool: str) -> None:
+        if tool in added:
+            return
+        build([tool])
+        folder = Tool(tool).folder / "bin"
+        found = [each for file in sorted(folder.glob("*.yaml")) for each in yaml.safe_load_all(file.read_text("utf-8"))]
+        apply_definitions(cluster, [each for each in found if each])
+        added.add(tool)
+
+    return add
+
+
+@pytest.fixture(scope="session")
+def agents_defined(cluster: Cluster) -> None:
+    """The definition that the operator's chart brings."""
+    files = sorted((CHARTS / "slipway-operator/crds").glob("*.yaml"))
+    apply_definitions(cluster, [yaml.safe_load(file.read_text("utf-8")) for file in files])
+
+
+def apply_definitions(cluster: Cluster, definitions: list[dict[str, Any]]) -> None:
+    """Made, not applied: to merge a megabyte of schema takes the API server a minute."""
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    for definition in definitions:
+        if (
+            cluster.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, definition["metadata"]["name"])
+            is None
+        ):
+            cluster.request("POST", path, json=_undescribed(definition))
+    for definition in definitions:
+        name = definition["metadata"]["name"]
+
+        def served(name: str = name) -> bool:
+            found = cluster.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, name) or {}
+            conditions = found.get("status", {}).get("conditions") or ()
+            return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
+
+        wait_for(served, f"{name} is served", lambda: "", seconds=120)
+
+
+def _undescribed(schema: Any) -> Any:
+    """Without the texts that say what fields mean, which are most of it."""
+    if isinstance(schema, list):
+        return [_undescribed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _undescribed(each) for key, each in schema.items() if key != "description" or not isinstance(each, str)
     }
