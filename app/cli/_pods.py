@@ -33,6 +33,11 @@ def build_pod_launcher(settings: Settings, config: Path | None, metrics: Collect
         raise WiringError(f"{error.name} is missing, which pods need: pip install 'slipway[kubernetes]'") from None
     environment = variables_of_others()
     ours = settings.kubeconfig is None and in_a_pod(environment)
+    if not ours and settings.kubeconfig is None and not (Path.home() / ".kube" / "config").is_file():
+        raise WiringError(
+            "MCP_LAUNCHER=pods, but this is no pod with an account, and there is no ~/.kube/config: "
+            "set KUBECONFIG, or MCP_LAUNCHER=process"
+        )
 
     async def login() -> Access:
         try:

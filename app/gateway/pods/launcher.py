@@ -124,8 +124,7 @@ class PodLauncher:
         await stop(self._work)
         for watching in self._watching:
             await watching.close()
-        for server in self._servers.values():
-            await server.let_go()
+        await asyncio.gather(*(server.let_go() for server in self._servers.values()))
         for watch in list(self._watches):
             watch.end()
         await self._pods.close()
