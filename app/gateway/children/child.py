@@ -127,7 +127,8 @@ class Child:
             transport.close()
         self._lose_control()
         self._finish(Ending(None))
-        self._metrics.reaped.inc()
+        if self.pid:  # as many are reaped in the end as were started
+            self._metrics.reaped.inc()
         self._metrics.orphans.inc(self.orphans)
         self.move(None)
         self.gone.set()
@@ -156,6 +157,7 @@ class Child:
         match message:
             case (wire.RUNNING, int(pid)):
                 self.pid = pid
+                self._metrics.started.inc()
                 if not self._started.done():
                     self._started.set_result(None)
             case (wire.REFUSED, int(number)):

@@ -79,7 +79,6 @@ class Children:
                 self._keeper().go_on()
                 raise LaunchError(f"cannot start {command.server!r}: the keeper does not answer") from error
             raise
-        self._metrics.started.inc()
         return child
 
     async def check(self) -> None:
