@@ -46,7 +46,8 @@ class Running:
             with urllib.request.urlopen(f"{self.base}/ready", timeout=5) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
+            with error:
+                return error.code, json.load(error)
 
 
 def environment(**more: str) -> dict[str, str]:

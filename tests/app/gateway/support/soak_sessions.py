@@ -27,11 +27,12 @@ PATIENCE = 60.0
 REQUEST_SECONDS = 3
 SESSION_SECONDS = 5
 """After which a session that its client left is forgotten."""
-HURT_EVERY = 2.0
+HURT_EVERY = 6.0
+"""Seconds, on average: a server that ends more often is called failed, and then there is nothing to try."""
 SPARE = 8
 """Descriptors that may be open more than before: what is answered, or dropped, right now."""
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "soak", "version": "1"}}
-MOODS = ["echo"] * 200 + ["flood", "mutter", "breed", "stall", "die", "freeze"]
+MOODS = ["echo"] * 1500 + ["flood", "mutter", "breed", "stall"] * 5 + ["die", "freeze"]
 
 
 class Lost(Exception):
