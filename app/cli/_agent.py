@@ -89,7 +89,7 @@ class Agent:
             endpoint=f"http://{_address(self._settings)}:{port}",
             capabilities=tuple(self._told(one) for one in self.now.capabilities),
             dependencies=self.now.dependencies,
-            metadata={"pod": self._settings.pod_name} if self._settings.pod_name else {},
+            metadata=_place(self._settings),
             health_interval=self.now.health_interval,
         )
 
@@ -226,6 +226,11 @@ def _address(settings: Settings) -> str:
     if address in ("0.0.0.0", "::"):  # noqa: S104 (compared, not bound)
         address = "127.0.0.1"
     return f"[{address}]" if ":" in address else address
+
+
+def _place(settings: Settings) -> dict[str, str]:
+    """Which pod it is; agents of one name in two namespaces are two agents."""
+    return {"pod": settings.pod_name, "namespace": settings.namespace} if settings.pod_name else {}
 
 
 def _service(settings: Settings) -> str | None:

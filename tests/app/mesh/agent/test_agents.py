@@ -34,6 +34,7 @@ async def test_an_agent_registers_what_it_can_do_at_its_pods_address(standing: A
     known = standing.registered(name="worker")
     assert {agent["endpoint"] for agent in known} == {f"http://127.0.0.1:{one.port}" for one in standing.workers}
     assert sorted(agent["replica"].rpartition("-")[0] for agent in known) == ["worker-7d9-x0", "worker-7d9-x1"]
+    assert {agent["metadata"]["namespace"] for agent in known} == {"default"}
     offered = {one["name"]: one for one in known[0]["capabilities"]}
     assert (offered["shout"]["version"], offered["shout"]["timeout"]) == ("1.4.0", 20)
     assert offered["shout"]["tags"] == ["fast", "text"]
