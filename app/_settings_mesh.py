@@ -92,7 +92,7 @@ class MeshSettings(BaseSettings):
         ge=1,
         le=86_400,
         validation_alias=env("MCP_OPERATOR_RESYNC_SECONDS"),
-        description="seconds between two times that everything is applied again, 1 to 86400",
+        description="seconds between two times that everything is compared anew, 1 to 86400",
     )
 
     # An agent.

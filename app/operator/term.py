@@ -200,7 +200,7 @@ class Term:
                 logger.warning("counting everything failed", extra={"fields": {"error": str(error)}})
                 continue
             if changed:
-                logger.info("the watches missed something", extra={"fields": {"agents": len(changed)}})
+                logger.debug("counting everything found news", extra={"fields": {"agents": len(changed)}})
             for key in changed:
                 queue.add(key)
 

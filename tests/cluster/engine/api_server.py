@@ -37,8 +37,10 @@ def free_ports(count: int) -> list[int]:
 class ApiServer:
     """A control plane, for the life of a `with`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, controllers: Sequence[str] = ()) -> None:
+        """`controllers` are more arguments of the controllers'."""
         self.folder = folder
+        self._controllers = tuple(controllers)
         self.kubeconfig = folder / "kubeconfig"
         self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
 
@@ -114,6 +116,7 @@ class ApiServer:
                 f"--secure-port={controllers}",
                 f"--service-account-private-key-file={key}",
                 f"--root-ca-file={authority.certificate}",
+                *self._controllers,
             ],
         )
 

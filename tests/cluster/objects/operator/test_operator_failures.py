@@ -21,9 +21,9 @@ def test_what_no_watch_told_is_mended_now_and_then(operators, space):
 
 class TestRegistry:
     def test_what_is_registered_is_in_the_status(self, operators, space, registry):
+        operators.lead(MCP_MESH_REGISTRY_URL=registry.url, MCP_OPERATOR_REGISTRY_TOKEN=TOKEN)
         registry.register("hello", space.name)
         registry.register("hello", "another-namespace", replica="two")
-        operators.lead(MCP_MESH_REGISTRY_URL=registry.url, MCP_OPERATOR_REGISTRY_TOKEN=TOKEN)
         space.agent("hello")
         eventually(lambda: space.status("hello").get("endpoints"), "the endpoints are told")
         assert space.status("hello")["endpoints"] == ["http://127.0.0.1:9"]
@@ -31,9 +31,9 @@ class TestRegistry:
         assert space.condition("hello", "Registered")["status"] == "True"
 
     def test_an_agent_that_goes_is_deregistered(self, operators, space, registry):
+        operators.lead(MCP_MESH_REGISTRY_URL=registry.url, MCP_OPERATOR_REGISTRY_TOKEN=TOKEN)
         registry.register("hello", space.name)
         registry.register("hello", "another-namespace", replica="two")
-        operators.lead(MCP_MESH_REGISTRY_URL=registry.url, MCP_OPERATOR_REGISTRY_TOKEN=TOKEN)
         space.agent("hello")
         eventually(lambda: space.made("hello"), "the agent is made")
         space.api.delete(space.agent_path("hello"))
@@ -52,8 +52,8 @@ class TestRegistry:
         assert "NotDeregistered" in {each["reason"] for each in events}
 
     def test_its_absence_is_told_and_forgets_no_endpoint(self, operators, space, registry):
-        registry.register("hello", space.name)
         operators.lead(MCP_MESH_REGISTRY_URL=registry.url, MCP_OPERATOR_REGISTRY_TOKEN=TOKEN)
+        registry.register("hello", space.name)
         space.agent("hello")
         eventually(lambda: space.status("hello").get("endpoints"), "the endpoints are told")
         registry.process.kill()
