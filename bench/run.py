@@ -11,6 +11,8 @@ BENCHMARKS = {
     "calls": ["server_calls.py"],
     "bridged calls, and what bridges leave": ["gateway_calls.py"],
     "idle connections": ["idle_connections.py"],
+    "a registry": ["mesh_registry.py", "--agents", "1000", "10000", "--seconds", "15"],
+    "a registry with Redis": ["mesh_registry.py", "--agents", "10000", "--seconds", "15", "--redis"],
 }
 
 

@@ -167,13 +167,16 @@ class Mesh:
 async def _ask(peer: Peer, params: Raw, end: float) -> Any:
     """One attempt at one agent."""
     peer.running += 1
+    failed = False
     try:
         async with asyncio.timeout(max(end - time.monotonic(), 0.0)):
             upstream = await peer.upstream()
         raw = await upstream.request("tools/call", params, timeout=max(end - time.monotonic(), 0.001))
+    except (UpstreamUnavailable, TimeoutError):
+        failed = True
+        raise
     finally:
-        peer.running -= 1
-        peer.used = time.monotonic()
+        peer.left(failed=failed)
     result = _decode(raw)
     text = "\n".join(block.text for block in result.content if block.type == "text")
     if result.is_error:

@@ -18,6 +18,7 @@ from app.resilience.retry import Backoff
 logger = logging.getLogger("slipway.agent")
 
 _IDLE_SECONDS = 60.0
+_DOUBT_SECONDS = 30.0
 # A call is tried again at another agent, by the mesh's own budget: never by the connection itself.
 _OPTIONS = UpstreamOptions(
     connect_timeout=2.0,
@@ -35,6 +36,7 @@ class Peer:
         self.endpoint = endpoint
         self.running = 0
         self.used = time.monotonic()
+        self._failed: float | None = None
         self._upstream: Upstream | None = None
         self._opening: asyncio.Task[Upstream] | None = None
 
@@ -42,6 +44,17 @@ class Peer:
     def usable(self) -> bool:
         """Whether a call would be tried: it was never asked, or it answers."""
         return self._upstream is None or self._upstream.available
+
+    @property
+    def doubted(self) -> bool:
+        """Whether the last call failed, not long ago: others are asked first."""
+        return self._failed is not None and time.monotonic() - self._failed < _DOUBT_SECONDS
+
+    def left(self, *, failed: bool) -> None:
+        """A call to it has ended."""
+        self.running -= 1
+        self.used = time.monotonic()
+        self._failed = self.used if failed else None
 
     async def upstream(self) -> Upstream:
         """The connection. Raises `UpstreamUnavailable`."""
@@ -87,7 +100,8 @@ class Peers:
             peer = self._peers.get(candidate.endpoint)
             if peer is None:
                 peer = self._peers[candidate.endpoint] = Peer(candidate.endpoint)
-            rank = (not peer.usable, candidate.degraded, peer.running, random.random())  # noqa: S311 (no secret)
+            unwell = candidate.degraded or peer.doubted
+            rank = (not peer.usable, unwell, peer.running, random.random())  # noqa: S311 (no secret)
             if best is None or rank < best[0]:
                 best = (rank, candidate, peer)
         return None if best is None else (best[1], best[2])

@@ -1,12 +1,19 @@
-"""What tests of the mesh share: a wire between two programs that can be cut."""
+"""What tests of the mesh share: registries in their own event loop, and wires between programs that can be cut."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
+
+from app.cli._registry import build_registry
+from app.server import bind, make_server, port_of
+from app.settings import Settings
 
 
 class Wire:
@@ -98,3 +105,70 @@ async def make_wire() -> AsyncIterator[MakeWire]:
     yield lay
     for wire in laid:
         await wire.kill()
+
+
+class Running:
+    """A registry in the test's own event loop."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.port = port
+        self.http = httpx.AsyncClient(base_url=self.url, timeout=60)
+
+    async def register(self, told: dict[str, Any], **headers: str) -> httpx.Response:
+        return await self.http.post("/agents", json=told, headers=headers)
+
+    async def beat(self, *beats: dict[str, Any], **headers: str) -> dict[str, Any]:
+        answer = await self.http.post("/heartbeats", json={"beats": list(beats)}, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def discover(self, capability: str, **query: Any) -> dict[str, Any]:
+        answer = await self.http.get("/discover", params={"capability": capability, **query})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+Serve = Callable[..., Awaitable[Running]]
+
+
+@pytest.fixture
+async def serve_registry() -> AsyncIterator[Serve]:
+    """Starts a registry, with settings by their environment names; it is drained when the test ends."""
+    running: list[tuple[Running, Any, asyncio.Task[None]]] = []
+
+    async def start(data: Path | None = None, **settings: object) -> Running:
+        loaded = Settings(**{"MCP_TRANSPORT": "http", "MCP_DRAIN_SECONDS": 2, **settings})
+        application, lifecycle = build_registry(loaded, data)
+        listener = bind("127.0.0.1", 0)
+        server = make_server(application, loaded, lifecycle)
+        listening = asyncio.Event()
+        server.on_listening = listening.set
+        task = asyncio.create_task(server.run_here(listener))
+        waiter = asyncio.ensure_future(listening.wait())
+        await asyncio.wait({task, waiter}, return_when=asyncio.FIRST_COMPLETED)
+        waiter.cancel()
+        running.append((Running(port_of(listener)), server, task))
+        return running[-1][0]
+
+    yield start
+    for served, server, task in running:
+        await served.http.aclose()
+        if not server.should_exit:
+            server.ask_to_exit()
+        await task
+
+
+async def _until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 60) -> None:
+    """Wait for something that happens elsewhere."""
+    async with asyncio.timeout(seconds):
+        while True:
+            held = condition()
+            if await held if isinstance(held, Awaitable) else held:
+                return
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def until() -> Callable[..., Awaitable[None]]:
+    return _until

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from app.mesh.agent.calling import Mesh, NobodyThere, TookTooLong
-from app.mesh.agent.finding import Candidate
+from app.mesh.agent.directory import Directory
+from app.mesh.agent.finding import Candidate, Finder
+from app.mesh.agent.membership import Membership
 from app.mesh.agent.metrics import AgentMetrics
 from app.mesh.agent.peers import Peers
-from app.mesh.model import Dependency
+from app.mesh.model import Capability, Dependency, Registration
 
 
 class Known:
@@ -122,3 +124,53 @@ async def test_a_network_that_is_cut_costs_a_call_its_own_time_and_no_more(
     assert asyncio.get_running_loop().time() - began < 10
     wire.mend()
     assert "hi" in str(await mesh.call("echo", {"text": "hi"}, timeout=60))
+
+
+async def test_when_a_third_of_the_agents_are_killed_every_call_finds_one_that_lives(
+    make_mesh: MakeMesh, serve: Any, serve_registry: Any, make_wire: Any, until: Any
+) -> None:
+    server, registry = await serve(), await serve_registry()
+    wires = [await make_wire(server.port) for _ in range(10)]
+    directory = Directory(registry.url)
+    members = [membership(directory, wire.url, f"pod-{place}") for place, wire in enumerate(wires)]
+    for member in members:
+        await member.start()
+    need = Dependency("echo")
+    finder = Finder(directory, service=None)
+
+    async def all_known() -> bool:
+        return len(await finder.candidates(need, anew=True)) == 10
+
+    await until(all_known)
+    mesh = make_mesh(finder)
+    for wire in wires[:3]:
+        await wire.kill()
+    for _ in range(60):  # the registry still knows all of them
+        assert "hi" in str(await mesh.call("echo", {"text": "hi"}))
+    for member in members:
+        await member.leave()
+    await directory.close()
+
+
+def membership(directory: Directory, endpoint: str, pod: str) -> Membership:
+    told = Registration("speaker", "", endpoint, (Capability("echo"),), health_interval=60)
+    return Membership(directory, lambda: told, lambda: 0.0, pod=pod)
+
+
+async def test_when_a_third_of_the_agents_fall_silent_each_costs_one_call(
+    make_mesh: MakeMesh, serve: Any, make_wire: Any
+) -> None:
+    server = await serve()
+    wires = [await make_wire(server.port) for _ in range(9)]
+    mesh = make_mesh(Known(*(wire.url for wire in wires)))
+    while not all(wire.connections for wire in wires):
+        await mesh.call("echo", {"text": "hi"})
+    for wire in wires[:3]:
+        wire.cut()
+    failed = 0
+    for _ in range(40):
+        try:
+            await mesh.call("echo", {"text": "hi"}, timeout=2)
+        except TookTooLong:
+            failed += 1
+    assert failed <= 3

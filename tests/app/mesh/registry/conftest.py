@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -11,18 +10,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from app.cli._registry import build_registry
 from app.mesh.checks import check_registration
 from app.mesh.model import Capability, Record, Registration
-from app.server import bind, make_server, port_of
-from app.settings import Settings
 
 TOKEN = "a-token-of-the-tests-that-is-long-enough"
 
@@ -62,75 +57,13 @@ def body() -> Callable[..., dict[str, Any]]:
     return make_body
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 60) -> None:
-    """Wait for something that happens elsewhere."""
-    async with asyncio.timeout(seconds):
-        while True:
-            held = condition()
-            if await held if isinstance(held, Awaitable) else held:
-                return
-            await asyncio.sleep(0.02)
-
-
 @pytest.fixture
-def eventually() -> Callable[..., Awaitable[None]]:
+def eventually(until: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
     return until
 
 
-class Running:
-    """A registry in the test's own event loop."""
-
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-        self.port = port
-        self.http = httpx.AsyncClient(base_url=self.url, timeout=60)
-
-    async def register(self, told: dict[str, Any], **headers: str) -> httpx.Response:
-        return await self.http.post("/agents", json=told, headers=headers)
-
-    async def beat(self, *beats: dict[str, Any], **headers: str) -> dict[str, Any]:
-        answer = await self.http.post("/heartbeats", json={"beats": list(beats)}, headers=headers)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    async def discover(self, capability: str, **query: Any) -> dict[str, Any]:
-        answer = await self.http.get("/discover", params={"capability": capability, **query})
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-
-Serve = Callable[..., Awaitable[Running]]
-
-
 @pytest.fixture
-async def serve_registry() -> AsyncIterator[Serve]:
-    """Starts a registry, with settings by their environment names; it is drained when the test ends."""
-    running: list[tuple[Running, Any, asyncio.Task[None]]] = []
-
-    async def start(data: Path | None = None, **settings: object) -> Running:
-        loaded = Settings(**{"MCP_TRANSPORT": "http", "MCP_DRAIN_SECONDS": 2, **settings})
-        application, lifecycle = build_registry(loaded, data)
-        listener = bind("127.0.0.1", 0)
-        server = make_server(application, loaded, lifecycle)
-        listening = asyncio.Event()
-        server.on_listening = listening.set
-        task = asyncio.create_task(server.run_here(listener))
-        waiter = asyncio.ensure_future(listening.wait())
-        await asyncio.wait({task, waiter}, return_when=asyncio.FIRST_COMPLETED)
-        waiter.cancel()
-        running.append((Running(port_of(listener)), server, task))
-        return running[-1][0]
-
-    yield start
-    for served, server, task in running:
-        await served.http.aclose()
-        if not server.should_exit:
-            server.ask_to_exit()
-        await task
-
-
-@pytest.fixture
-async def registry(serve_registry: Serve) -> Running:
+async def registry(serve_registry: Any) -> Any:
     """A registry that keeps everything in memory."""
     return await serve_registry()
 
@@ -151,10 +84,18 @@ class Process:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Process:
+        self.launch()
+        return self.ready()
+
+    def launch(self) -> None:
         command = [sys.executable, "-m", "app.cli", "registry", "--port", str(self.port)]
         command += [] if self.data is None else ["--data", str(self.data)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
+
+    def ready(self) -> Process:
+        """Return when it serves."""
+        assert self.process is not None
         deadline = time.monotonic() + 90
         while time.monotonic() < deadline and self.process.poll() is None:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=5) as probe:
@@ -163,6 +104,10 @@ class Process:
                     return self
             time.sleep(0.05)
         raise RuntimeError(f"the registry did not start: {self.log.read_text()[-2000:]}")
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
     def end(self, number: signal.Signals = signal.SIGKILL) -> int:
         assert self.process is not None
@@ -177,17 +122,63 @@ class Process:
 StartRegistry = Callable[..., Process]
 
 
-@pytest.fixture
-def start_registry(tmp_path: Path) -> Iterator[StartRegistry]:
-    """Starts registries as processes; none outlives the test."""
+@contextlib.contextmanager
+def _starting(folder: Path) -> Iterator[StartRegistry]:
     started: list[Process] = []
 
-    def start(*, data: Path | None = None, **settings: str) -> Process:
-        process = Process(tmp_path, len(started), settings, data)
+    def start(*, data: Path | None = None, wait: bool = True, **settings: str) -> Process:
+        process = Process(folder, len(started), settings, data)
         started.append(process)
-        return process.start()
+        process.launch()
+        return process.ready() if wait else process
 
     yield start
     for process in started:
-        if process.process is not None and process.process.poll() is None:
+        if process.alive:
             process.end()
+
+
+@pytest.fixture
+def start_registry(tmp_path: Path) -> Iterator[StartRegistry]:
+    """Starts registries as processes; none outlives the test."""
+    with _starting(tmp_path) as start:
+        yield start
+
+
+class Trio(list[Process]):
+    """Three registries, each with a folder of its own, that share one Redis."""
+
+    def __init__(self, start: StartRegistry, folder: Path, redis: Any) -> None:
+        super().__init__(start(data=folder / f"data-{n}", wait=False, REDIS_URL=redis.url) for n in range(3))
+        self.redis = redis
+        self.restore()
+
+    def restore(self) -> None:
+        """All of it runs."""
+        if self.redis.process is None:
+            self.redis.start()
+        self.start_registries()
+
+    def start_registries(self) -> None:
+        """Those that do not run."""
+        for registry in self:
+            if not registry.alive:
+                registry.launch()
+        for registry in self:
+            registry.ready()
+
+
+@pytest.fixture(scope="session")
+def _trio(shared_redis: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+    folder = tmp_path_factory.mktemp("three-registries")
+    redis = type(shared_redis)(folder / "redis").start()  # one that may be killed
+    with _starting(folder) as start:
+        yield Trio(start, folder, redis)
+    redis.kill()
+
+
+@pytest.fixture
+def three(_trio: Trio) -> Trio:
+    """The same three for many tests, all of them running. Whoever registers with them is to leave again."""
+    _trio.restore()
+    return _trio
