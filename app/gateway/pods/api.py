@@ -151,8 +151,11 @@ class Api:
 
     async def close(self) -> None:
         if self._connected is not None:
-            await self._connected[0].close()
-            self._connected = None
+            session, self._connected = self._connected[0], None
+            connector = session.connector
+            if isinstance(connector, aiohttp.TCPConnector):
+                await connector.close(abort_ssl=True)
+            await session.close()
 
     @asynccontextmanager
     async def _open(self, method: str, path: str, options: dict[str, Any]) -> AsyncGenerator[aiohttp.ClientResponse]:

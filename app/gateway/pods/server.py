@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 from app.gateway.children.masking import Masker
 from app.gateway.children.tail import Tail
@@ -78,7 +78,7 @@ class PodServer:
     def take(self, pod: Object) -> None:
         """That is its pod now."""
         self.uid = pod["metadata"]["uid"]
-        self._sessions = self._make_sessions(pod)
+        self._take_sessions(pod)
         self.update(pod)
 
     def update(self, pod: Object) -> bool:
@@ -95,7 +95,8 @@ class PodServer:
     def lose(self, *, deleted: bool) -> None:
         """Its pod went, or is going."""
         self.uid = self._pod = None
-        self._close_sessions()
+        if self._sessions is not None:
+            self._in_background(self._sessions.end())
         self.replaced += 1
         self._earlier += self._seen.restarts
         why = "its pod was deleted" if deleted else self._seen.reason
@@ -117,7 +118,8 @@ class PodServer:
         """End what is open to it."""
         if self._again is not None:
             self._again.cancel()
-        self._close_sessions()
+        if self._sessions is not None:
+            self._in_background(self._sessions.close())
         if self._closing:
             await asyncio.wait(self._closing)
 
@@ -173,29 +175,25 @@ class PodServer:
         scheme = "ws" if how == "websocket" else "http"
         return UrlEndpoint(f"{scheme}://{host}:{ports[0]['containerPort']}{_PATHS[how]}", cast("Transport", how))
 
-    def _make_sessions(self, pod: Object) -> Sessions | None:
-        how, options = _reached(pod), self._pods.options
+    def _take_sessions(self, pod: Object) -> None:
+        how = _reached(pod)
         if how not in ("exec", "attach"):
-            return None
-        words = pod["spec"]["containers"][0].get("command") or () if how == "exec" else ()
-        return Sessions(
-            self._pods,
-            str(pod["metadata"]["name"]),
-            tuple(str(word).replace("$$", "$") for word in words),
-            self._tail,
-            now=self.launched,
-            failed=self._fell_silent,
-            recycle=lambda: self._recycle(self),
-            most=options.most_sessions,
-            after_input=options.after_input,
-        )
+            return
+        if self._sessions is None:
+            self._sessions = Sessions(
+                self._pods,
+                self._tail,
+                now=self.launched,
+                failed=self._fell_silent,
+                recycle=lambda: self._recycle(self),
+            )
+        words: list[str] = pod["spec"]["containers"][0].get("command") or [] if how == "exec" else []
+        self._sessions.take(str(pod["metadata"]["name"]), tuple(word.replace("$$", "$") for word in words))
 
-    def _close_sessions(self) -> None:
-        sessions, self._sessions = self._sessions, None
-        if sessions is not None:
-            task = asyncio.create_task(sessions.close(), name=f"close the sessions of {self.id}")
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=f"end the sessions of {self.id}")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def _fell_silent(self, why: str) -> None:
         """A process ended without a word."""

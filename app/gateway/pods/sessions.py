@@ -21,81 +21,86 @@ LONGEST_LINE: Final = 128 << 20
 
 
 class Sessions:
-    """Implements `StdioEndpoint` for one pod. With a command, each session is a process of its own; without one, the
-    only session is with the container's first process, which is started anew when it ends.
+    """Implements `StdioEndpoint` for one server, whichever pod it has. With a command, each session is a process of its
+    own; without one, the only session is with the container's first process, which is started anew when it ends.
 
-    `failed` is told why a process ended that never said anything; `recycle` is called when one stayed that nobody
-    speaks to.
+    `failed` is told why a process ended that never said anything; `recycle` is called when one may have stayed that
+    nobody speaks to, and nobody has a session: it ends with its pod.
     """
 
     def __init__(
         self,
         pods: PodApi,
-        pod: str,
-        command: tuple[str, ...],
         tail: Tail,
         *,
         now: Callable[[], Launched],
         failed: Callable[[str], None],
         recycle: Callable[[], None],
-        most: int,
-        after_input: float,
     ) -> None:
         self._pods = pods
-        self._pod = pod
-        self._command = command
         self._tail = tail
         self._now = now
         self._failed = failed
         self._recycle = recycle
-        self._most = most if command else 1
-        self._after_input = after_input
+        self._pod = ""
+        self._command: tuple[str, ...] = ()
         self._open: set[RemoteLines] = set()
-        self._slots = asyncio.Semaphore(self._most)
+        self._connecting = 0
         self._closed = False
-        self._lingering = 0
+        self._lingering = False
         self._changed = asyncio.Event()
+
+    def take(self, pod: str, command: tuple[str, ...]) -> None:
+        """Sessions are with that pod from now on."""
+        self._pod, self._command, self._lingering = pod, command, False
+        self._changed.set()
 
     def nudge(self) -> None:
         """The pod changed."""
         self._changed.set()
 
     async def open(self) -> RemoteLines:
-        """Waits until the pod runs, and for a session to end while there are as many as there may be for one."""
-        if self._slots.locked() and self._command:
-            raise LaunchError(f"the pod {self._pod} has {self._most} sessions, the most that one server may have")
-        await self._slots.acquire()
+        """Waits until the pod runs and, where there can be one session only, for that to end."""
+        self._connecting += 1
         try:
-            await self._until_running()
-            lines = await self._connect()
-        except BaseException:
-            self._slots.release()
-            raise
-        self._open.add(lines)
-        return lines
+            await self._until_there_is_room()
+            return await self._connect()
+        finally:
+            self._connecting -= 1
+            self._recycle_if_unused()
 
-    async def close(self) -> None:
-        """End every session; nothing can be opened after this."""
-        self._closed = True
-        self._changed.set()
+    async def end(self) -> None:
+        """End every session: their pod went, or goes."""
+        self._pod = ""
         await asyncio.gather(*(lines.close() for lines in list(self._open)))
 
-    async def _until_running(self) -> None:
+    async def close(self) -> None:
+        """The same, and nothing can be opened after this."""
+        self._closed = True
+        self._changed.set()
+        await self.end()
+
+    async def _until_there_is_room(self) -> None:
         while True:
             self._changed.clear()
             launched = self._now()
             if self._closed or launched.state == "stopped":
-                raise LaunchError(f"the pod {self._pod} was let go: start the server first")
+                raise LaunchError("the server is stopped: start it first")
             if launched.state == "failed":
                 raise LaunchError(launched.reason)
-            if launched.state == "running":
-                return
+            most = self._pods.options.most_sessions if self._command else 1
+            if launched.state == "running" and self._pod:
+                if len(self._open) < most:
+                    return
+                if self._command:
+                    raise LaunchError(f"{self._pod} has {most} sessions, the most that one server may have")
             await self._changed.wait()
 
     async def _connect(self) -> RemoteLines:
+        pod = self._pod
         query = [("container", CONTAINER), ("stdin", "true"), ("stdout", "true"), ("stderr", "true")]
         query += [("command", word) for word in self._command]
-        path = self._pods.path(self._pod, part="exec" if self._command else "attach")
+        path = self._pods.path(pod, part="exec" if self._command else "attach")
         failed = 0
         while True:
             try:
@@ -104,22 +109,29 @@ class Sessions:
             except (ApiError, ApiAway) as error:
                 failed += 1
                 lasting = isinstance(error, ApiError) and error.status in (401, 403, 404)
-                if lasting or failed == _ATTEMPTS or self._closed:
-                    raise LaunchError(f"{self._pod}: {error}") from None
+                if lasting or failed == _ATTEMPTS or self._closed or self._pod != pod:
+                    raise LaunchError(f"{pod}: {error}") from None
             await pause(failed)
-        return RemoteLines(
-            socket, self._tail, longest=LONGEST_LINE, after_input=self._after_input, ended=self._has_ended
-        )
+        after = self._pods.options.after_input
+        lines = RemoteLines(socket, self._tail, longest=LONGEST_LINE, after_input=after, ended=self._has_ended)
+        self._open.add(lines)
+        if self._closed or self._pod != pod:
+            await lines.close()
+            raise LaunchError(f"the pod {pod} went")
+        return lines
 
     def _has_ended(self, lines: RemoteLines) -> None:
-        if lines in self._open:
-            self._open.discard(lines)
-            self._slots.release()
-        if lines.lingers:
-            self._lingering += 1
-            fields = {"pod": self._pod, "lingering": self._lingering}
-            logger.warning("a process in a container did not end with its input", extra={"fields": fields})
+        self._open.discard(lines)
+        self._changed.set()
+        if lines.lingers and self._pod:
+            self._lingering = True
+            fields = {"pod": self._pod}
+            logger.warning("a process in a container may not have ended with its input", extra={"fields": fields})
         if lines.reason and not lines.let_go and not lines.spoke:
             self._failed(lines.reason)
-        if self._lingering and not self._open and not self._closed:
+        self._recycle_if_unused()
+
+    def _recycle_if_unused(self) -> None:
+        if self._lingering and self._pod and not self._open and not self._connecting and not self._closed:
+            self._lingering = False
             self._recycle()

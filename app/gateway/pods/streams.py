@@ -45,8 +45,6 @@ class RemoteLines:
         self.reason = ""
         """How it ended: empty for an end without a fault."""
         self.spoke = False
-        self.lingers = False
-        """It was let go and did not end: it may still be there, without us."""
         self.let_go = False
         self._socket = socket
         self._tail = tail
@@ -60,6 +58,11 @@ class RemoteLines:
         self._sending = asyncio.Lock()
         self._over = False
         self._status: Object | None = None
+
+    @property
+    def lingers(self) -> bool:
+        """It ended for us, and nobody said that its process ended: it may still be there."""
+        return self._over and self._status is None
 
     @property
     def halves(self) -> bool:
@@ -101,7 +104,6 @@ class RemoteLines:
                         while not self._over:
                             self._lines.clear()
                             await self._read()
-            self.lingers = self._status is None
         with suppress(TimeoutError):
             async with asyncio.timeout(self._after_input):
                 await self._socket.close()
