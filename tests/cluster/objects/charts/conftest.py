@@ -1,5 +1,6 @@
 """Helm, kubeconform and kustomize as people use them, on the API server of the tests."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -180,3 +181,12 @@ def _undescribed(schema: Any) -> Any:
     return {
         key: _undescribed(each) for key, each in schema.items() if key != "description" or not isinstance(each, str)
     }
+
+
+@pytest.fixture(scope="session")
+def platform() -> Any:
+    """The recording harness of the platform's own tests."""
+    spec = importlib.util.spec_from_file_location("platform_harness", REPOSITORY / "tests/infra/conftest.py")
+    harness = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(harness)
+    return harness
