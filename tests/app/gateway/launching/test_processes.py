@@ -152,9 +152,11 @@ async def test_an_idle_server_is_ended_and_starts_again_on_demand(processes):
 
 
 async def test_a_busy_server_is_not_idle(processes):
-    launched = await processes.launcher.start(processes.spec("echo", idle_seconds=0.15))
+    idle = 1.0
+    launched = await processes.launcher.start(processes.spec("echo", idle_seconds=idle))
     lines = await launched.endpoint.open()
-    for _ in range(10):
+    end = asyncio.get_running_loop().time() + 1.3 * idle
+    while asyncio.get_running_loop().time() < end:
         await lines.send(b"{}")
         assert await anext(aiter(lines)) == b"{}"
         await asyncio.sleep(0.03)
