@@ -7,8 +7,8 @@ and .mountToken.
 {{/* The name of every object: that of the release, or nameOverride. */}}
 {{- define "slipway.name" -}}
 {{- $name := .Values.nameOverride | default .Release.Name -}}
-{{- if not (regexMatch "^[a-z0-9]([-a-z0-9]{0,45}[a-z0-9])?$" $name) -}}
-{{- fail (printf "the name %q cannot be that of a Service: use at most 47 lower-case letters, digits and dashes, as the release's name or as nameOverride" $name) -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]{0,45}[a-z0-9])?$" $name) -}}
+{{- fail (printf "the name %q cannot be that of a Service: use at most 47 lower-case letters, digits and dashes, a letter first, as the release's name or as nameOverride" $name) -}}
 {{- end -}}
 {{- $name -}}
 {{- end -}}

@@ -96,8 +96,9 @@ def test_a_mistake_is_refused_with_what_to_do(helm, chart, mistake):
     assert message in done.stderr
 
 
-def test_a_release_with_too_long_a_name_is_refused(helm):
-    done = helm.run("install", "a" * 50, "charts/slipway-agent", "--namespace", "default")
+@pytest.mark.parametrize("name", ["a" * 50, "1password", "hello.world"])
+def test_a_release_with_a_name_that_no_service_can_have_is_refused(helm, name):
+    done = helm.run("install", name, "charts/slipway-agent", "--namespace", "default")
     assert done.returncode != 0
     assert "use at most 47 lower-case letters, digits and dashes" in done.stderr
 
