@@ -78,7 +78,7 @@ def build_registry(settings: Settings, data: Path | None) -> tuple[Application, 
     discovery = Discovery(replica.directory)
     api = Api(registry, access, discovery, name=name)
     federation = _federation(settings, replica, discovery, access)
-    official = OfficialApi(replica.directory, access)
+    official = OfficialApi(replica.directory, access, version=VERSION)
     metrics = Metrics(version=VERSION)
     metrics.include(RegistryMetrics(registry))
     lifecycle = Lifecycle()
@@ -97,7 +97,7 @@ def build_registry(settings: Settings, data: Path | None) -> tuple[Application, 
         "/watch": WatchStream(replica.hub, access),
         "/federation": federation,
     }
-    under = {"/agents/": api.one, "/page/": page.asset, "/v0/servers": official, "/v0.1/servers": official}
+    under = {"/agents/": api.one, "/page/": page.asset, "/v0/": official, "/v0.1/": official}
     application = Application(
         http={**api.routes(), **exactly(exact, api), **probes},
         websocket={},

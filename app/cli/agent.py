@@ -29,7 +29,7 @@ def agent(
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. MCP_LOG_LEVEL.")] = None,
     log_format: Annotated[str | None, typer.Option(help="json or text. MCP_LOG_FORMAT.")] = None,
 ) -> None:
-    """Run an agent until told to end. SIGTERM deregisters, refuses what is new, finishes what runs.
+    """Run an agent until told to end. SIGTERM deregisters it, finishes what runs, and refuses what is new.
 
     With MCP_MESH_HTTP_ENABLED=false it speaks over stdin and stdout instead of listening, and does not register.
     """

@@ -27,47 +27,53 @@ Server = dict[str, Any]
 
 
 class OfficialApi:
-    """The endpoints under /v0/servers and /v0.1/servers."""
+    """The endpoints under /v0 and /v0.1. `version` is the program's."""
 
-    def __init__(self, directory: Directory, access: Access) -> None:
+    def __init__(self, directory: Directory, access: Access, *, version: str) -> None:
         self._directory = directory
         self._access = access
+        self._plain: dict[str, object] = {"ping": {"pong": True}, "health": {"status": "ok"}}
+        self._plain["version"] = {"version": version}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (an ASGI application)
         if scope["method"] not in ("GET", "HEAD"):
             raise method_not_allowed(scope["method"], "GET")
-        self._access.reader(scope)
         # A server's name has a slash, which clients send as %2F: the path as it was sent tells it from the others.
         raw: bytes = scope.get("raw_path") or scope["path"].encode()
-        parts = [unquote(part) for part in raw.decode("latin-1").partition("?")[0].split("/")[3:]]
+        what, *parts = [unquote(part) for part in raw.decode("latin-1").partition("?")[0].split("/")[2:]]
+        if what in self._plain and not parts:
+            await answer(send, 200, self._plain[what])
+            return
+        if what != "servers":
+            raise _nothing(scope)
+        self._access.reader(scope)
         if len(parts) > 1 and parts[0] == NAMESPACE:  # the slash was sent as it is
             parts[:2] = [f"{parts[0]}/{parts[1]}"]
         match parts:
             case [] | [""]:
                 await answer(send, 200, self._list(Parameters(scope, _LIST)))
             case [name]:
-                await answer(send, 200, self._one(name, "latest"))
+                await answer(send, 200, self._one(name, "latest", Parameters(scope, _ONE)))
             case [name, "versions"]:
-                Parameters(scope, _ONE)
-                servers = self._named(name)
+                servers = self._named(name, Parameters(scope, _ONE))
                 await answer(send, 200, {"servers": servers, "metadata": {"count": len(servers)}})
             case [name, "versions", version]:
-                Parameters(scope, _ONE)
-                await answer(send, 200, self._one(name, version))
+                await answer(send, 200, self._one(name, version, Parameters(scope, _ONE)))
             case _:
-                raise Problem(404, "There is nothing here", f"there is nothing at {shown(scope['path'])}")
+                raise _nothing(scope)
 
     def _list(self, query: Parameters) -> dict[str, Any]:
         limit = query.number("limit", _DEFAULT_LIMIT, _MAX_LIMIT)
         search = (query.one("search") or "").lower()
         version = query.one("version")
         since = _since(query.one("updated_since"))
+        deleted = _wants_deleted(query) or since is not None
         name, _, text = place_of(query.one("cursor")).partition(" ")
         after = (name, text)
         found: list[Server] = []
         metadata: dict[str, Any] = {}
         for server in self._after(after, search):
-            if not _fits(server, version, since):
+            if not _fits(server, version, since, deleted=deleted):
                 continue
             if len(found) == limit:
                 last = found[-1]["server"]
@@ -80,24 +86,40 @@ class OfficialApi:
     def _after(self, place: tuple[str, str], search: str) -> Iterator[Server]:
         """All servers after a name and a version, in the order of both."""
         for name in sorted(self._directory.by_name):
-            if name >= place[0] and search in f"{NAMESPACE}/{name}".lower():
-                for server in _servers(name, self._directory.named(name)):
+            if name < place[0]:
+                continue
+            entries = list(self._directory.named(name))
+            if search in f"{NAMESPACE}/{name}".lower() or _can(entries, search):
+                for server in _servers(name, entries):
                     if (name, server["server"]["version"]) > place:
                         yield server
 
-    def _one(self, name: str, version: str) -> Server:
-        for server in self._named(name):
+    def _one(self, name: str, version: str, query: Parameters) -> Server:
+        for server in self._named(name, query):
             if _is_version(server, version):
                 return server
         raise Problem(404, "There is no such server", f"{shown(name)} has no version {shown(version)}")
 
-    def _named(self, name: str) -> list[Server]:
+    def _named(self, name: str, query: Parameters) -> list[Server]:
         """All versions, the newest first."""
         namespace, _, agent = name.partition("/")
         entries = list(self._directory.named(agent)) if namespace == NAMESPACE else []
-        if not entries:
+        deleted = _wants_deleted(query)
+        every = _servers(agent, entries) if entries else []
+        servers = [one for one in every if deleted or not _is_deleted(one)]
+        if not servers:
             raise Problem(404, "There is no such server", f"{shown(name)} is not registered, or is gone")
-        return sorted(_servers(agent, entries), key=_precedence, reverse=True)
+        return sorted(servers, key=_precedence, reverse=True)
+
+
+def _nothing(scope: Scope) -> Problem:
+    return Problem(404, "There is nothing here", f"there is nothing at {shown(scope['path'])}")
+
+
+def _can(entries: Sequence[Entry], search: str) -> bool:
+    """Whether a capability that the description names has the text in it."""
+    profiles = {id(entry.record.profile): entry.record.profile for entry in entries}
+    return any(search in ability.name.lower() for profile in profiles.values() for ability in profile.abilities)
 
 
 def _servers(name: str, entries: Iterable[Entry]) -> list[Server]:
@@ -157,13 +179,20 @@ def _version(entry: Entry) -> str:
     return max((ability.version for ability in entry.record.profile.abilities), key=parse_version, default="0.0.0")
 
 
-def _fits(server: Server, version: str | None, since: datetime | None) -> bool:
-    official = server["_meta"][_OFFICIAL]
+def _fits(server: Server, version: str | None, since: datetime | None, *, deleted: bool) -> bool:
     if version is not None and not _is_version(server, version):
         return False
-    if since is not None:  # then what is gone is told too
-        return datetime.fromisoformat(official["updatedAt"]) >= since
-    return official["status"] != "deleted"
+    if since is not None and datetime.fromisoformat(server["_meta"][_OFFICIAL]["updatedAt"]) < since:
+        return False
+    return deleted or not _is_deleted(server)
+
+
+def _wants_deleted(query: Parameters) -> bool:
+    return query.choice("include_deleted", {"true": 1, "false": 0}) == "true"
+
+
+def _is_deleted(server: Server) -> bool:
+    return server["_meta"][_OFFICIAL]["status"] == "deleted"
 
 
 def _is_version(server: Server, version: str) -> bool:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+
+from app.version import VERSION
 
 OFFICIAL = "io.modelcontextprotocol.registry/official"
 
@@ -86,6 +89,22 @@ async def test_what_is_not_there_is_404(filled: Any, path: str) -> None:
     assert (await filled.http.get(f"/v0/servers{path}")).status_code == 404
 
 
+async def test_what_an_agent_can_do_is_searched_too(filled: Any, body: Any) -> None:
+    offered = [{"name": "translate", "version": "1.0.0"}]
+    await filled.register(body(name="polyglot", replica="p", capabilities=offered))
+    found = (await servers(filled, "?search=TransL"))["servers"]
+    assert [one["server"]["name"] for one in found] == ["io.mcp.mesh/polyglot"]
+    assert (await servers(filled, "?search=polygl"))["servers"] == found
+
+
+@pytest.mark.parametrize(
+    ("path", "told"), [("ping", {"pong": True}), ("health", {"status": "ok"}), ("version", {"version": VERSION})]
+)
+async def test_clients_that_look_whether_it_is_there_are_answered(registry: Any, path: str, told: Any) -> None:
+    assert (await registry.http.get(f"/v0/{path}")).json() == told
+    assert (await registry.http.get(f"/v0.1/{path}")).json() == told
+
+
 async def test_who_reads_what_changed_since_is_told_of_those_that_are_gone(
     filled: Any, body: Any, eventually: Any
 ) -> None:
@@ -96,6 +115,11 @@ async def test_who_reads_what_changed_since_is_told_of_those_that_are_gone(
     hour = timedelta(hours=1)
     before = (datetime.now(UTC) - hour).isoformat().replace("+00:00", "Z")
     after = (datetime.now(UTC) + hour).isoformat().replace("+00:00", "Z")
+    one = f"/v0/servers/{quote('io.mcp.mesh/agent-3', safe='')}/versions/latest"
+    assert (await filled.http.get(one)).status_code == 404
+    told = await filled.http.get(one, params={"include_deleted": "true"})
+    assert told.json()["_meta"][OFFICIAL]["status"] == "deleted"
+    assert len((await servers(filled, "?include_deleted=true"))["servers"]) == 9
     changed = (await servers(filled, f"?updated_since={before}"))["servers"]
     assert {one["_meta"][OFFICIAL]["status"] for one in changed} == {"deleted"}
     assert (await servers(filled, f"?updated_since={after}"))["servers"] == []
