@@ -146,3 +146,17 @@ def test_helm_test_says_what_its_pod_found(helm, install, cluster, namespace, ch
         done = said.result()
     assert (done.returncode == 0) == passed, done.stderr
     assert f"Phase:          {phase}" in done.stdout
+
+
+def test_an_operator_brings_its_roles_and_a_definition_that_stays(helm, install, there, cluster, namespace):
+    rbac = "rbac.authorization.k8s.io/v1"
+    install("slipway-operator", "operator")
+    wait_for(lambda: there().get("Pod"), "a pod is admitted", there, seconds=30)
+    bound = cluster.get(rbac, "ClusterRoleBinding", None, f"{namespace}-operator")
+    assert bound["subjects"] == [{"kind": "ServiceAccount", "name": "operator", "namespace": namespace}]
+    assert cluster.get(rbac, "ClusterRole", None, bound["roleRef"]["name"])
+    assert cluster.select("mesh.mcp.io/v1", "MCPAgent", namespace) == []
+    helm.succeed("uninstall", "operator", "--namespace", namespace)
+    wait_for(lambda: not there(), "nothing is left", there, seconds=60)
+    assert cluster.get(rbac, "ClusterRole", None, f"{namespace}-operator") is None
+    assert cluster.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, "mcpagents.mesh.mcp.io")
