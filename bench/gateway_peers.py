@@ -117,7 +117,7 @@ def hangar() -> Callable[[Bridge], list[str]]:
         how = {"mode": "remote", "endpoint": bridge.upstream[0]} if remote else {}
         how = how or {"mode": "subprocess", "command": bridge.upstream}
         file = bridge.folder / "config.yaml"
-        file.write_text(json.dumps({"mcp_servers": {"echo": how}}))
+        file.write_text(json.dumps({"mcp_servers": {"echo": how}, "rate_limit": {"rps": 100_000, "burst": 100_000}}))
         return [*words, "--config", str(file), "serve", "--http", "--port", str(bridge.port), "--log-level", "ERROR"]
 
     return command

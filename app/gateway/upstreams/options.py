@@ -22,8 +22,8 @@ class UpstreamOptions:
     """Seconds in which a server must have said what it is: a child may have to be installed first."""
     probe_timeout: float = 2.0
     """Seconds after which a server that does not answer `server/discover` is also asked to `initialize`."""
-    max_running: int = 100
-    """Requests at one server at a time; more wait."""
+    max_running: int = 80
+    """Requests at one server at a time; more wait. Our own servers take 100 on a connection, with what listens."""
     max_waiting: int = 1_000
     """Requests that wait; more are refused at once."""
     max_message_bytes: int = 100 * 1024 * 1024
