@@ -66,13 +66,13 @@ class Rule:
             raise ValueError(f"{shown(text)} is no rule: write a name or a pattern like @scope/*, then @ and a range")
         if at >= 0 and not limits:
             raise ValueError(f"{shown(text)} has no range after its '@': write one like ^1.2, or leave the '@' out")
-        self._patterns = {ecosystem: _compiled(ecosystem, pattern) for ecosystem in self.ecosystems}
+        self._patterns = {ecosystem: _normal(ecosystem, pattern) for ecosystem in self.ecosystems}
         self._ranges = {ecosystem: _range(ecosystem, limits, text) for ecosystem in self.ecosystems if limits}
 
     def meets(self, ecosystem: Ecosystem, name: str, version: str | None, *, unknown: bool) -> bool:
         """Whether a package is meant. `unknown` is the answer where its version is not known, or no version at all."""
         pattern = self._patterns.get(ecosystem)
-        if pattern is None or pattern.fullmatch(name) is None:
+        if pattern is None or not _fits(pattern, name):
             return False
         limits = self._ranges.get(ecosystem)
         if limits is None:
@@ -141,13 +141,28 @@ def _rules(where: str, texts: Iterable[str], problems: list[str]) -> list[Rule]:
     return rules
 
 
-def _compiled(ecosystem: Ecosystem, pattern: str) -> re.Pattern[str]:
+def _normal(ecosystem: Ecosystem, pattern: str) -> str:
     text = pattern.lower()
-    if ecosystem == "pypi":
-        text = re.sub(r"[-_.]+", "-", text)
-    # Runs of '*' become one, or a hostile pattern would take forever.
-    parts = re.split(r"(\*+|\?)", text)
-    return re.compile("".join(".*" if p.startswith("*") else "." if p == "?" else re.escape(p) for p in parts))
+    return re.sub(r"[-_.]+", "-", text) if ecosystem == "pypi" else text
+
+
+def _fits(pattern: str, name: str) -> bool:
+    """Whether a pattern is a whole name. A regular expression would take for ever on patterns of many stars."""
+    at = index = 0
+    star, resumed = -1, 0
+    while index < len(name):
+        if at < len(pattern) and pattern[at] == "*":
+            star, resumed = at, index
+            at += 1
+        elif at < len(pattern) and pattern[at] in ("?", name[index]):
+            at += 1
+            index += 1
+        elif star >= 0:  # the latest star takes one character more
+            resumed += 1
+            at, index = star + 1, resumed
+        else:
+            return False
+    return not pattern[at:].strip("*")
 
 
 def _range(ecosystem: Ecosystem, limits: str, rule: str) -> Range | SpecifierSet:

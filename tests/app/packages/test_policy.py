@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,3 +125,9 @@ def test_a_name_is_a_rule_for_itself(name):
     assert rule.meets("npm", name, "1.0.0", unknown=False)
     assert not rule.meets("pypi", name, "1.0", unknown=False)
     assert not rule.meets("npm", name + "x", "1.0.0", unknown=False)
+
+
+@given(st.text("ab*?", min_size=1, max_size=6), st.text("ab", min_size=1, max_size=7))
+def test_stars_and_question_marks_mean_what_they_do_everywhere(pattern, name):
+    expected = re.fullmatch("".join({"*": ".*", "?": "."}.get(char, char) for char in pattern), name) is not None
+    assert Rule(f"npm:{pattern}").meets("npm", name, "1.0.0", unknown=False) == expected
