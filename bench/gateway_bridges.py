@@ -114,6 +114,8 @@ class Bridge:
     look_every: float = 0.1
     port: int = field(default_factory=free_port)
     process: "subprocess.Popen[bytes] | None" = None
+    listens: float = 0.0
+    """Since when."""
     folder: Path = Path()
 
     @property
@@ -143,6 +145,7 @@ class Bridge:
                 break
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
+                self.listens = self.listens or time.monotonic()
                 if self.prepare is not None:
                     prepare, self.prepare = self.prepare, None
                     prepare(self)
