@@ -49,7 +49,7 @@ class Census:
                 changed.add(key_of(body))
 
         version = await self._list(API_VERSION, PLURAL, namespace, {}, keep)
-        return changed | set(self._seen.agents_listed(keys, version, namespace))
+        return changed | set(self._seen.agents_listed(keys, version or "", namespace))
 
     async def _parts(self, kind: Kind, namespace: str | None) -> set[Key]:
         changed: set[Key] = set()
@@ -64,7 +64,13 @@ class Census:
 
         labelled = {"labelSelector": f"{MANAGED_BY}={MANAGER}"}
         version = await self._list(kind.api_version, kind.plural, namespace, labelled, keep)
-        return changed | set(self._seen.parts_listed(kind.name, listed, version, namespace))
+        if version is None:
+            self._seen.missing.add(kind.name)
+        elif kind.name in self._seen.missing:
+            # The cluster has got it: some agent may want one.
+            self._seen.missing.remove(kind.name)
+            changed.update(self._seen)
+        return changed | set(self._seen.parts_listed(kind.name, listed, version or "", namespace))
 
     async def _list(
         self,
@@ -73,8 +79,8 @@ class Census:
         namespace: str | None,
         query: dict[str, str],
         keep: Callable[[Object], None],
-    ) -> str:
-        """Give every object to `keep`. The version of the list; none for a kind that the cluster does not have."""
+    ) -> str | None:
+        """Give every object to `keep`. The version of the list; None for a kind that the cluster does not have."""
         root = f"/api{'s' if '/' in api_version else ''}/{api_version}"
         path = f"{root}/{plural}" if namespace is None else f"{root}/namespaces/{namespace}/{plural}"
         attempt, going_on = 1, ""
@@ -84,7 +90,7 @@ class Census:
                 page = await self._kube.request("GET", path, query=asked)
             except ApiError as error:
                 if error.status == 404:
-                    return ""
+                    return None
                 if error.status != 410 or attempt == _ATTEMPTS:
                     raise
                 # The list took so long that its version is forgotten: from the beginning.

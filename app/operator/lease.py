@@ -73,10 +73,14 @@ class Lease:
         held, self._held = self._held, None
         if held is None:
             return
-        held["spec"] = {**held["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
         try:
             async with asyncio.timeout(self.pace.retry):
-                await self._kube.request("PUT", f"{self._path}/{self._name}", body=held, attempts=1)
+                # A renewal that was interrupted may have come through: what is there counts.
+                lease = await self._read()
+                if lease is None or (lease.get("spec") or {}).get("holderIdentity") != self.identity:
+                    return
+                lease["spec"] = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
+                await self._kube.request("PUT", f"{self._path}/{self._name}", body=lease, attempts=1)
         except (ApiError, ApiAway, TimeoutError) as error:
             logger.info("the lease was not released, it will expire", extra={"fields": {"error": str(error)}})
 

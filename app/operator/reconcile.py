@@ -12,7 +12,7 @@ from app.operator.directory import Directory
 from app.operator.events import Events
 from app.operator.farewell import Farewell
 from app.operator.kube import ApiError, Kube
-from app.operator.manifests import AUTOSCALER, CONFIG_MAP, DEPLOYMENT, KINDS, manifests
+from app.operator.manifests import AUTOSCALER, CONFIG_MAP, DEPLOYMENT, KINDS, MONITOR, manifests
 from app.operator.model import API_VERSION, FINALIZER, PLURAL, Agent, Around, InvalidSpec, Object
 from app.operator.ownership import digest, substance
 from app.operator.patience import Patience
@@ -131,13 +131,17 @@ class Reconciler:
             # The API server writes some values in its own way: what it made of ours once is as good.
             if known is not None and (known.fingerprint == meant or applied.get(part) == (meant, known.fingerprint)):
                 continue
+            if part[0] in self._seen.missing:
+                await self._events.tell(key, agent.uid, "NoServiceMonitor", _NO_MONITOR, kind="Warning")
+                continue
             try:
                 if not await self._apply(key, agent, part, manifest, meant):
                     told = f"There is a {part[0]} {part[1]} already, which is not this agent's: rename one of them."
                     return Refused("ObjectInTheWay", told)
             except ApiError as error:
-                if error.status == 404 and manifest["kind"] == "ServiceMonitor":
-                    await self._events.tell(key, agent.uid, "NoServiceMonitor", _NO_MONITOR, kind="Warning")
+                if error.status == 404 and part[0] == MONITOR.name:
+                    # Its definition has just gone: that is told when it is looked for next.
+                    self._seen.missing.add(part[0])
                     continue
                 if error.status == 409 or error.status >= 500 or error.status == 429:
                     raise

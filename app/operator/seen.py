@@ -47,6 +47,8 @@ class Seen:
 
     def __init__(self) -> None:
         self.agents: dict[Key, Object] = {}
+        self.missing: set[str] = set()
+        """Kinds that the cluster does not have, when everything was counted last."""
         self._owned: dict[Key, dict[Part, Owned]] = {}
 
     def agent(self, body: Mapping[str, Any]) -> bool:

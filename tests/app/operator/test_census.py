@@ -31,11 +31,12 @@ class FakeKube:
         self.lists = {"mcpagents": list(agents), "services": list(services)}
         self.version, self.forgets = version, forgets
         self.asked = []
+        self.absent = ("servicemonitors",)
 
     async def request(self, _method, path, *, query):
         self.asked.append(unquote(path))
         plural = path.rpartition("/")[2]
-        if plural == "servicemonitors":
+        if plural in self.absent:
             raise ApiError(404, "NotFound", "the server could not find the requested resource")
         namespace = path.split("/namespaces/")[1].split("/")[0] if "/namespaces/" in path else None
         found = [each for each in self.lists.get(plural, []) if namespace in (None, each["metadata"]["namespace"])]
@@ -105,6 +106,16 @@ async def test_only_the_namespaces_that_it_works_for_are_asked_and_forgotten():
     assert await count(kube, seen, "mesh") == set()
     assert ("team-b", "other") in seen.agents
     assert all("/namespaces/mesh/" in path for path in kube.asked)
+
+
+async def test_a_kind_that_the_cluster_has_got_is_made_for_those_who_wait_for_it():
+    seen, kube = known(), FakeKube(agents=[agent(50)], services=[service(50)])
+    assert await count(kube, seen) == set()
+    assert seen.missing == {"ServiceMonitor"}
+    kube.absent = ()
+    assert await count(kube, seen) == {KEY}
+    assert seen.missing == set()
+    assert await count(kube, seen) == set()
 
 
 async def test_a_thousand_agents_cost_a_list_a_kind():

@@ -134,13 +134,18 @@ def prepare(server: ApiServer) -> Api:
     from infra.components.mesh import AgentDefinition
 
     client = Api(server.kubeconfig)
-    cluster = Cluster(str(server.kubeconfig))
-    define(cluster)
-    cluster.close()
+    know_monitors(server)
     for manifest in recorded(harness().run_program(lambda: AgentDefinition("mcpagents")), "CustomResourceDefinition"):
         client.apply(manifest)
     eventually(lambda: client.items("/apis/mesh.mcp.io/v1/mcpagents") is not None, "the definition is served")
     return client
+
+
+def know_monitors(server: ApiServer) -> None:
+    """Define what comes with other software, the Prometheus operator's kinds among them."""
+    cluster = Cluster(str(server.kubeconfig))
+    define(cluster)
+    cluster.close()
 
 
 def grant(server: ApiServer, admin: Api, folder: Path) -> Path:

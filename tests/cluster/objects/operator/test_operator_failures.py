@@ -2,7 +2,7 @@
 
 import signal
 
-from .conftest import HOME, TOKEN, eventually, owned, restart
+from .conftest import HOME, TOKEN, eventually, know_monitors, owned, restart
 
 
 def test_what_no_watch_told_is_mended_now_and_then(operators, space):
@@ -17,6 +17,20 @@ def test_what_no_watch_told_is_mended_now_and_then(operators, space):
         return space.api.get(path)["metadata"]["labels"].get("app.kubernetes.io/managed-by") == "slipway-operator"
 
     eventually(mended, "the label comes back")
+
+
+def test_a_monitor_is_made_once_the_cluster_knows_the_kind(operators, space, server):
+    definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/servicemonitors.monitoring.coreos.com"
+    space.api.delete(definition)
+    try:
+        eventually(lambda: space.api.get(definition) is None, "the kind is gone")
+        operators.lead(MCP_OPERATOR_RESYNC_SECONDS="1")
+        space.agent("hello", serviceMonitor=True)
+        eventually(lambda: space.made("hello"), "the agent is made without")
+        eventually(lambda: ("Warning", "NoServiceMonitor") in space.events(), "the lack is told")
+    finally:
+        know_monitors(server)
+    eventually(lambda: owned(space, "servicemonitors", "monitoring.coreos.com/v1"), "the monitor is made")
 
 
 class TestRegistry:
