@@ -1,10 +1,15 @@
 """examples/routing, and what the platform makes for routes: the own definitions of Gateway API and Istio take it."""
 
+import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 import yaml
 from engine.plugins.kube.client import ApiError
+from harness.build import build
 from harness.places import REPOSITORY
 
 pytestmark = pytest.mark.cluster
@@ -101,3 +106,21 @@ def test_what_the_platform_makes_for_gateway_api_is_what_its_definitions_allow(p
     assert {resource.kind for resource in made} == set(kinds)
     for resource in made:
         cluster.apply(placed(resource.inputs, namespace), "pulumi")
+
+
+def test_calls_go_where_the_weights_and_the_header_say():
+    """Traefik carries out the routes of the page, from an API server; two agents answer."""
+    build(["gateway-api", "traefik"])
+    alone = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    if subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("this machine lets nobody have a network of their own: run it as root")
+    program = REPOSITORY / "tests/cluster/usage/split.py"
+    done = subprocess.run([*alone, sys.executable, program], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    told = json.loads(done.stdout)
+    assert set(told["canary"]) == {"now", "next"}
+    assert sum(told["canary"].values()) == 200
+    assert 10 <= told["canary"]["next"] <= 30
+    assert told["blue"] == {"now": 200}
+    assert told["preview"] == {"next": 20}
+    assert told["green"] == {"next": 200}
