@@ -77,9 +77,10 @@ class Lease:
             async with asyncio.timeout(self.pace.retry):
                 # A renewal that was interrupted may have come through: what is there counts.
                 lease = await self._read()
-                if lease is None or (lease.get("spec") or {}).get("holderIdentity") != self.identity:
+                spec: Object = (lease or {}).get("spec") or {}
+                if lease is None or spec.get("holderIdentity") != self.identity:
                     return
-                lease["spec"] = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
+                lease["spec"] = {**spec, "holderIdentity": "", "leaseDurationSeconds": 1}
                 await self._kube.request("PUT", f"{self._path}/{self._name}", body=lease, attempts=1)
         except (ApiError, ApiAway, TimeoutError) as error:
             logger.info("the lease was not released, it will expire", extra={"fields": {"error": str(error)}})
