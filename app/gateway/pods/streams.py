@@ -104,10 +104,13 @@ class RemoteLines:
                         while not self._over:
                             self._lines.clear()
                             await self._read()
+        await self._hang_up()
+        self._end()
+
+    async def _hang_up(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._after_input):
                 await self._socket.close()
-        self._end()
 
     async def _read(self) -> None:
         """Take one frame, whatever is in it."""
@@ -121,6 +124,8 @@ class RemoteLines:
             self._end("" if self._status is not None or self.let_go else "the connection to its container was closed")
         elif message.type is aiohttp.WSMsgType.ERROR:
             self._end(f"the connection to its container was lost: {data or 'no answer'}")
+        if self._over:
+            await self._hang_up()
 
     def _take(self, channel: int, data: bytes) -> None:
         if channel == _STDOUT:
