@@ -76,7 +76,7 @@ def registry(source: Pods | ForeignPods, target: Pods, port: Port = ports.REGIST
     return Edge(source=source, target=target, ports=(port,), reason="Register, heartbeat and find agents.")
 
 
-def call(source: Pods, target: Pods, port: Port) -> Edge:
+def call(source: Pods | ForeignPods, target: Pods, port: Port) -> Edge:
     """MCP from one pod of the platform to another: gateway to server, agent to agent."""
     return Edge(source=source, target=target, ports=(port,), reason="Call tools.")
 
