@@ -58,7 +58,7 @@ def build_pod_launcher(settings: Settings, config: Path | None, metrics: Collect
         child_prefix=CHILD_PREFIX,
         environment_secret=settings.pod_environment_secret,
         pull_secret=settings.pod_pull_secret,
-        port=declared.pods.port or PodOptions.port,
+        port=declared.pods.port or 8000,
     )
     return PodLauncher(Api(login), options, PodMetrics(metrics))
 

@@ -98,7 +98,15 @@ class Space:
         """As the kubelet does."""
         self.admin.merge(self.path(pod["metadata"]["name"]) + "/status", {"status": status})
 
-    def write_container(self, pod: dict[str, Any], *, restarts: int = 0, last: Any = None, **state: Any) -> None:
+    def write_container(
+        self,
+        pod: dict[str, Any],
+        *,
+        restarts: int = 0,
+        last: Any = None,
+        address: str = "10.1.2.3",
+        **state: Any,
+    ) -> None:
         container = {
             "name": "server",
             "image": "x",
@@ -110,7 +118,7 @@ class Space:
         }
         if last:
             container["lastState"] = {"terminated": last}
-        running = {"podIP": "10.1.2.3", "podIPs": [{"ip": "10.1.2.3"}], "hostIP": "10.0.0.1"} if state else {}
+        running = {"podIP": address, "podIPs": [{"ip": address}], "hostIP": "10.0.0.1"} if state else {}
         self.write_status(
             pod, phase="Running" if "running" in state else "Pending", containerStatuses=[container], **running
         )
@@ -134,8 +142,8 @@ class Space:
         path = f"/api/v1/namespaces/{self.name}/resourcequotas/few"
         await eventually(lambda: (self.admin.get(path).get("status") or {}).get("used"), "the quota is counted")
 
-    def run(self, pod: dict[str, Any]) -> None:
-        self.write_container(pod, running={"startedAt": "2026-01-01T00:00:00Z"})
+    def run(self, pod: dict[str, Any], address: str = "10.1.2.3") -> None:
+        self.write_container(pod, running={"startedAt": "2026-01-01T00:00:00Z"}, address=address)
 
 
 @pytest.fixture
@@ -161,7 +169,7 @@ async def space(admin: Admin, api_server: ApiServer, tmp_path: Path) -> AsyncIte
     file = tmp_path / "kubeconfig"
     file.write_text(yaml.safe_dump(config))
     made = Space(admin, name, file)
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(400):
         yield made
     for launcher in made.launchers:
         await launcher.close()
