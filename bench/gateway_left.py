@@ -83,19 +83,23 @@ def _sessions(bridge: Bridge) -> list[tuple[Talk, str | None]]:
 
 def _deleted(bridge: Bridge) -> int:
     before = _settle(bridge)
-    for talk, session in _sessions(bridge):
+    talks = _sessions(bridge)
+    begun = [one for one in bridge.family() if one not in before]
+    for talk, session in talks:
         talk.end(session)
         talk.close()
-    return _more_than(bridge, before)
+    return _left_of(begun)
 
 
 def _dropped(bridge: Bridge) -> int:
     before = _settle(bridge)
-    for talk, _ in _sessions(bridge):
+    talks = _sessions(bridge)
+    begun = [one for one in bridge.family() if one not in before]
+    for talk, _ in talks:
         if talk.connection.sock is not None:  # some have closed it themselves
             talk.connection.sock.shutdown(socket.SHUT_RDWR)
         talk.close()
-    return _more_than(bridge, before)
+    return _left_of(begun)
 
 
 def _terminated(bridge: Bridge) -> int:
@@ -116,27 +120,25 @@ def _ended_by(bridge: Bridge, number: signal.Signals) -> int:
         process.wait(PATIENCE)
     except subprocess.TimeoutExpired:
         print(f"{bridge.name}: {number.name} did not end it", file=sys.stderr)
-    _, left = psutil.wait_procs(family, timeout=PATIENCE)
     for talk, _ in talks:
         talk.close()
+    return _left_of(family)
+
+
+def _left_of(begun: list[psutil.Process]) -> int:
+    """How many of them outlive the wait, whosever children they have become; they are killed."""
+    _, left = psutil.wait_procs(begun, timeout=PATIENCE)
     left = [one for one in left if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
     for one in left:
         one.kill()
     return len(left)
 
 
-def _settle(bridge: Bridge) -> int:
-    """How many processes there are once those of the first call, made to see whether it serves, are gone."""
+def _settle(bridge: Bridge) -> list[psutil.Process]:
+    """What is there once the processes of the first call, made to see whether it serves, are gone."""
     end = time.monotonic() + 2 * IDLE + 1
-    least = len(bridge.family())
+    least = bridge.family()
     while time.monotonic() < end:
         time.sleep(0.2)
-        least = min(least, len(bridge.family()))
+        least = min(least, bridge.family(), key=len)
     return least
-
-
-def _more_than(bridge: Bridge, before: int) -> int:
-    end = time.monotonic() + PATIENCE
-    while (left := len(bridge.family()) - before) > 0 and time.monotonic() < end:
-        time.sleep(0.2)
-    return max(0, left)
