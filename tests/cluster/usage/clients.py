@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import httpx
-from engine.plugins.kube.client import Cluster
 
 from app.client import Client, ClientError, RemoteError, revision_named
 
@@ -23,13 +22,6 @@ class ToolFailed(Exception):
 TROUBLE = (ClientError, RemoteError, ToolFailed, httpx.HTTPError, OSError)
 _OLD = revision_named("old")
 Answer = TypeVar("Answer")
-
-
-def service_url(cluster: Cluster, space: str, name: str) -> str:
-    """A Service's own address, which clients on the node's machine may use."""
-    service = cluster.get("v1", "Service", space, name)
-    assert service is not None, f"there is no Service {name}"
-    return f"http://{service['spec']['clusterIP']}:{service['spec']['ports'][0]['port']}"
 
 
 @asynccontextmanager
