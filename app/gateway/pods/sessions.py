@@ -63,8 +63,11 @@ class Sessions:
         """Waits until the pod runs and, where there can be one session only, for that to end."""
         self._connecting += 1
         try:
-            await self._until_there_is_room()
-            return await self._connect()
+            while True:
+                await self._until_there_is_room()
+                lines = await self._connect()
+                if lines is not None:
+                    return lines
         finally:
             self._connecting -= 1
             self._recycle_if_unused()
@@ -96,7 +99,8 @@ class Sessions:
                     raise LaunchError(f"{self._pod} has {most} sessions, the most that one server may have")
             await self._changed.wait()
 
-    async def _connect(self) -> RemoteLines:
+    async def _connect(self) -> RemoteLines | None:
+        """None where the pod went meanwhile."""
         pod = self._pod
         query = [("container", CONTAINER), ("stdin", "true"), ("stdout", "true"), ("stderr", "true")]
         query += [("command", word) for word in self._command]
@@ -108,8 +112,10 @@ class Sessions:
                 break
             except (ApiError, ApiAway) as error:
                 failed += 1
-                lasting = isinstance(error, ApiError) and error.status in (401, 403, 404)
-                if lasting or failed == _ATTEMPTS or self._closed or self._pod != pod:
+                if self._closed or self._pod != pod:
+                    return None
+                lasting = isinstance(error, ApiError) and error.status in (401, 403)
+                if lasting or failed == _ATTEMPTS:
                     raise LaunchError(f"{pod}: {error}") from None
             await pause(failed)
         after = self._pods.options.after_input
@@ -117,7 +123,7 @@ class Sessions:
         self._open.add(lines)
         if self._closed or self._pod != pod:
             await lines.close()
-            raise LaunchError(f"the pod {pod} went")
+            return None
         return lines
 
     def _has_ended(self, lines: RemoteLines) -> None:

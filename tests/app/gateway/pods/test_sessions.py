@@ -142,3 +142,17 @@ async def test_an_end_without_a_word_is_told(subject):
     lines = await subject.sessions.open()
     assert [line async for line in lines] == []
     assert subject.failed == ["exit status 3"]
+
+
+async def test_a_session_that_its_pod_leaves_while_it_opens_is_opened_with_the_next(subject, cluster):
+    subject.sessions.take("one", ("it",))
+    (plain,) = cluster.answers
+
+    async def first(request):
+        await subject.sessions.end()
+        subject.sessions.take("two", ("it",))
+        return await plain(request)
+
+    cluster.answers = [first, plain]
+    assert await first_line(await subject.sessions.open()) == b'{"ready":true}'
+    assert [path for path, _ in subject.paths] == ["one/exec", "two/exec"]
