@@ -128,11 +128,10 @@ class Platform(Component):
             agent: Agent(agent, mesh.agent_args(given, around, registry_url=registry.url), inside)
             for agent, given in config.mesh.agents.items()
         }
-        definition = AgentDefinition("mcpagents", inside) if config.mesh.crd else None
         if config.mesh.operator:
-            # The operator watches the custom resource from its first second.
-            after = self.child_options(depends_on=[] if definition is None else [definition])
-            self.operator = Operator(OPERATOR, mesh.operator_args(around, registry_url=registry.url), after)
+            self.operator = Operator(OPERATOR, mesh.operator_args(around, registry_url=registry.url), inside)
+        if config.mesh.crd:
+            AgentDefinition("mcpagents", inside, operator=self.operator)
 
     def _edge(self, config: StackConfig) -> None:
         routes = self._routes(config)

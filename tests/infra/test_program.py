@@ -92,3 +92,9 @@ def test_only_pods_that_fetch_pages_may_call_other_web_ports_than_443(program):
         if policy.object_name.endswith("-to-internet-out")
     }
     assert ports == {"reader-to-internet-out": [443, 80, 8080, 8443], "writer-to-internet-out": [443]}
+
+
+def test_the_definition_of_agents_is_deleted_before_the_operator_that_ends_them(evaluated):
+    stack = evaluated("mesh")
+    [operator] = [each for each in stack.all("Deployment") if each.object_name == "operator"]
+    assert operator.urn in stack.one("CustomResourceDefinition").depends_on

@@ -29,7 +29,14 @@ class AgentDefinition(Component):
     crd_name: pulumi.Output[str]
     """Its name in the cluster, known once the API server serves it."""
 
-    def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        opts: pulumi.ResourceOptions | None = None,
+        *,
+        operator: pulumi.Resource | None = None,
+    ) -> None:
+        """It is deleted before the `operator` is: all agents go with it, and their end is the operator's work."""
         super().__init__("mesh", "AgentDefinition", name, opts)
         definition = CustomResourceDefinition(
             naming.child(name, "crd"),
@@ -42,7 +49,8 @@ class AgentDefinition(Component):
                 ),
                 versions=[_version()],
             ),
-            opts=self.child_options(),
+            # Children do not inherit what their component depends on.
+            opts=self.child_options(depends_on=[] if operator is None else [operator]),
         )
         self.crd_name = object_name(definition.metadata)
         self.finish({"crd_name": self.crd_name})
