@@ -219,18 +219,41 @@ def dockerfile(repository):
     return [line for line in (repository / "app/Dockerfile").read_text().splitlines() if line.strip()]
 
 
+def stage(dockerfile, begin):
+    """The lines of one stage, without its first."""
+    lines = dockerfile[dockerfile.index(begin) + 1 :]
+    ends = [at for at, line in enumerate(lines) if line.startswith("FROM")]
+    return lines[: ends[0]] if ends else lines
+
+
 def test_the_dockerfile_builds_in_stages_on_any_base(dockerfile):
     stages = [line for line in dockerfile if line.startswith("FROM")]
-    assert stages == ["FROM ${BASE_IMAGE} AS build", "FROM ${BASE_IMAGE}"]
-    assert any(line.startswith("ARG BASE_IMAGE=") for line in dockerfile)
+    assert stages == [
+        "FROM ${BASE_IMAGE} AS build",
+        "FROM ${NODE_IMAGE} AS node",
+        "FROM ${BASE_IMAGE} AS app",
+        "FROM app AS bridge",
+        "FROM app",
+    ]
+    for argument in ("BASE_IMAGE", "NODE_IMAGE"):
+        assert any(line.startswith(f"ARG {argument}=") for line in dockerfile)
     assert not any(line.startswith("# syntax=") for line in dockerfile)
 
 
 def test_the_image_runs_as_an_ordinary_user_and_serves_by_default(dockerfile):
-    last_stage = dockerfile[dockerfile.index("FROM ${BASE_IMAGE}") :]
-    assert "USER 1000:1000" in last_stage
-    assert last_stage[-1] == f"CMD {json.dumps(list(SERVE))}"
-    assert not any(line.startswith("COPY") and "--from=build" not in line for line in last_stage)
+    app = stage(dockerfile, "FROM ${BASE_IMAGE} AS app")
+    assert "USER 1000:1000" in app
+    assert app[-1] == f"CMD {json.dumps(list(SERVE))}"
+    assert not any(line.startswith("COPY") and "--from=build" not in line for line in app)
+
+
+def test_without_a_target_the_image_is_the_plain_one(dockerfile):
+    assert dockerfile[-1] == "FROM app"
+
+
+def test_the_image_for_packages_runs_as_an_ordinary_user_too(dockerfile):
+    users = [line for line in stage(dockerfile, "FROM app AS bridge") if line.startswith("USER")]
+    assert users[-1] == "USER 1000:1000"
 
 
 def test_the_build_sees_nothing_but_what_it_copies(dockerfile, repository):
