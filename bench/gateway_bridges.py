@@ -129,7 +129,7 @@ class Bridge:
             self.process = subprocess.Popen(
                 [*(["taskset", "-c", str(SERVER_CORE)] if self.pinned else []), *self.command(self)],
                 env={**os.environ, **self.environment},
-                cwd=HERE.parent,
+                cwd=self.folder,  # what a peer writes where it starts goes with the rest
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
