@@ -39,12 +39,15 @@ def _registry(around: Around) -> list[Object]:
         return []
     address = urlsplit(around.registry_url)
     host = (address.hostname or "").split(".")
-    if len(host) > 1 and host[2:3] != ["svc"]:
-        # Outside the cluster, where no label finds it.
-        return [{"ports": [_tcp(address.port or (443 if address.scheme == "https" else 80))]}]
+    outside = {"ports": [_tcp(address.port or (443 if address.scheme == "https" else 80))]}
+    if len(host) > 2 and host[2] != "svc":
+        # Where no label finds it.
+        return [outside]
     name, namespace = host[0], host[1] if len(host) > 1 else around.registry_namespace
     pods = {**_namespace(namespace), "podSelector": {"matchLabels": selector(name, "registry")}}
-    return [{"to": [pods], "ports": [_tcp(_REGISTRY_PORT)]}]
+    inside = {"to": [pods], "ports": [_tcp(_REGISTRY_PORT)]}
+    # `name.namespace` reads like a domain of the outside.
+    return [inside, outside] if len(host) == 2 else [inside]
 
 
 def _calls(agent: Agent) -> list[Object]:

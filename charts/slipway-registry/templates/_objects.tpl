@@ -126,8 +126,9 @@ spec:
 {{- $address := urlParse . -}}
 {{- $host := splitList ":" $address.host -}}
 {{- $labels := splitList "." (first $host) -}}
-{{- if and (gt (len $labels) 1) (or (lt (len $labels) 3) (ne (index $labels 2) "svc")) -}}
-- ports: [{ port: {{ ternary (last $host) (ternary 443 80 (eq $address.scheme "https")) (gt (len $host) 1) }}, protocol: TCP }]
+{{- $port := ternary (last $host) (ternary 443 80 (eq $address.scheme "https")) (gt (len $host) 1) -}}
+{{- if and (gt (len $labels) 2) (ne (index $labels 2) "svc") -}}
+- ports: [{ port: {{ $port }}, protocol: TCP }]
 {{- else -}}
 - to:
     - namespaceSelector:
@@ -138,6 +139,10 @@ spec:
           app.kubernetes.io/name: {{ first $labels }}
           app.kubernetes.io/component: registry
   ports: [{ port: {{ $.Values.registry.podPort }}, protocol: TCP }]
+{{- /* name.namespace reads like a domain of the outside. */ -}}
+{{- if eq (len $labels) 2 }}
+- ports: [{ port: {{ $port }}, protocol: TCP }]
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
