@@ -115,6 +115,7 @@ class Child:
         if self._letting_go:
             return
         self._letting_go = True
+        self._hear()  # its minder's last words can be unread: the keeper's came by another way
         self.orphans += strays
         for timer in (self._impatience, self._idling):
             if timer is not None:

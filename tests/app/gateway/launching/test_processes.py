@@ -62,6 +62,7 @@ async def test_a_crash_is_a_crash_though_its_lines_are_closed_at_once(processes)
     await asyncio.sleep(0)
     launched = await processes.launcher.start(processes.spec("crash", 3))
     while not waiting.done():
+        await asyncio.sleep(0)  # a refusal comes at once
         with suppress(LaunchError):
             lines = await launched.endpoint.open()
             assert [line async for line in lines] == []
@@ -74,6 +75,7 @@ async def test_a_server_that_only_closes_its_output_is_lost_too(processes):
     await asyncio.sleep(0)
     launched = await processes.launcher.start(processes.spec("close-output"))
     while not waiting.done():
+        await asyncio.sleep(0)  # a refusal comes at once
         with suppress(LaunchError):
             lines = await launched.endpoint.open()
             assert [line async for line in lines] in ([], [b'{"ready":true}'])
