@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +63,9 @@ def gateway(folder: Path) -> Iterator[Callable[..., Gateway]]:
         made.process.kill()
         made.process.stdout.close()
         made.process.wait()
+        for each in made.all:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
