@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -17,7 +16,6 @@ from app.cli._pods import build_pod_launcher
 from app.cli._problems import WiringError
 from app.gateway.children.metrics import ChildMetrics
 from app.gateway.launcher import Launcher
-from app.gateway.manager.declaration import Declaration
 from app.gateway.manager.parts import ManagerLimits, Place
 from app.gateway.manager.store import FileStore, MemoryStore, Store
 from app.gateway.pods.access import in_a_pod
@@ -66,10 +64,9 @@ def make_gateway(
         )
     templates = build_templates(settings)
     packages, close_packages = build_packages(settings, templates)
-    rules = partial(resolve_options, settings, place=place)
     gateway = Gateway(
         launcher,
-        Resolver(templates, rules(Declaration()), packages),
+        Resolver(templates, resolve_options(settings, place=place), packages),
         GatewayOptions(
             place=place,
             limits=ManagerLimits(
@@ -85,7 +82,6 @@ def make_gateway(
         config=config,
         store=build_server_store(settings),
         metrics=metrics,
-        rules=rules,
     )
     return Made(gateway, templates, close_packages)
 
@@ -154,32 +150,16 @@ def _replica_headers(settings: Settings) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"} if token else {}
 
 
-def resolve_options(settings: Settings, declaration: Declaration, *, place: Place = "process") -> ResolveOptions:
-    """What may be started, and with what limits: the file's word where it has one, else the environment's."""
-    security = declaration.security
-    limits = declaration.pods.resources.get("limits", {})
-    requests = declaration.pods.resources.get("requests", {})
-    plain = Limits()
+def resolve_options(settings: Settings, *, place: Place = "process") -> ResolveOptions:
+    """What may be started, and with what limits, where the configuration file does not say."""
     return ResolveOptions(
         place=place,
-        allow_npx=_either(security.allow_npx, settings.allow_npx),
-        allow_uv=_either(security.allow_uv, settings.allow_uv),
-        allow_custom_images=_either(security.allow_custom_images, settings.allow_custom_images),
+        allow_npx=settings.allow_npx,
+        allow_uv=settings.allow_uv,
+        allow_custom_images=settings.allow_custom_images,
         allow_local_urls=settings.gateway_allow_local_urls or is_loopback(settings.host),
         archon_image=settings.gateway_image,
-        internet=_either(security.internet_access, True),
-        allow=declaration.packages.allow,
-        block=declaration.packages.block,
         strict=settings.packages_strict,
         verify=settings.packages_verify,
-        limits=Limits(
-            cpu=limits.get("cpu", settings.server_cpu_limit),
-            memory=limits.get("memory", settings.server_memory_limit),
-            cpu_request=requests.get("cpu", plain.cpu_request),
-            memory_request=requests.get("memory", plain.memory_request),
-        ),
+        limits=Limits(cpu=settings.server_cpu_limit, memory=settings.server_memory_limit),
     )
-
-
-def _either(said: bool | None, otherwise: bool) -> bool:
-    return otherwise if said is None else said

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -42,8 +41,7 @@ class GatewayOptions:
 class Gateway:
     """Use as an async context manager, on a running event loop. It closes the launcher that it is given.
 
-    `rules` makes of a configuration file what the resolver goes by; without it, what the file says of security and
-    resources wins over the resolver's options.
+    What a configuration file says of security and resources wins over the resolver's options.
     """
 
     def __init__(
@@ -55,7 +53,6 @@ class Gateway:
         config: Path | None = None,
         store: Store | None = None,
         metrics: CollectorRegistry | None = None,
-        rules: Callable[[Declaration], ResolveOptions] | None = None,
     ) -> None:
         options = options or GatewayOptions()
         self.options = options
@@ -64,7 +61,7 @@ class Gateway:
         self.store = store or MemoryStore()
         self.catalogue = Catalogue(call_seconds=options.call_seconds)
         base = resolver.options
-        self._rules = rules or partial(declared_rules, base)
+        self._base = base
         self.manager = Manager(
             launcher,
             resolver,
@@ -128,7 +125,7 @@ class Gateway:
 
     async def _apply(self, declaration: Declaration) -> None:
         """The file's rules, and its virtual servers."""
-        self.resolver.options = self._rules(declaration)
+        self.resolver.options = declared_rules(self._base, declaration)
         self.catalogue.declare(declaration.virtual)
         await self.manager.obey(declaration.policy(self.resolver.options))
 
