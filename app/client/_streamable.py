@@ -10,7 +10,8 @@ import httpx
 
 from app.client._http import events, make_client, result_in, sent
 from app.client._messages import ClientError, Handler, JsonObject, decode, result_of
-from app.client._mirror import Mirror, header_value
+from app.client._mirror import Mirror
+from app.protocol.headers import encode_value
 from app.protocol.revisions import REVISIONS
 
 _ACCEPT = "application/json, text/event-stream"
@@ -139,7 +140,7 @@ class HttpLink:
             headers["mcp-method"] = method
             name = params.get(_NAMED.get(method, ""))
             if isinstance(name, str):
-                headers["mcp-name"] = header_value(name)
+                headers["mcp-name"] = encode_value(name)
             if method == "tools/call":
                 headers |= self.mirror.headers(params)
         return headers

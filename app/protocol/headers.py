@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -26,6 +26,7 @@ VERSION, METHOD, NAME = b"mcp-protocol-version", b"mcp-method", b"mcp-name"
 PARAM_PREFIX = b"mcp-param-"
 _SENTINEL, _SENTINEL_END = "=?base64?", "?="
 _PLAIN = re.compile(r"[\t\x20-\x7e]*")
+_UNWRAPPED = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _DECIMAL = re.compile(r"-?[0-9]{1,32}(\.[0-9]{1,32})?")
 _MIRRORED = ("string", "integer", "boolean")
@@ -86,6 +87,13 @@ def decode_value(header: bytes, label: str) -> str:
     return value
 
 
+def encode_value(text: str) -> str:
+    """The text as a header can carry it, whatever is in it: `decode_value` gives it back."""
+    if not text or (_UNWRAPPED.fullmatch(text) and not text.startswith(_SENTINEL)):
+        return text
+    return f"{_SENTINEL}{base64.b64encode(text.encode('utf-8', 'surrogatepass')).decode()}{_SENTINEL_END}"
+
+
 @dataclass(frozen=True, slots=True)
 class MirroredParam:
     """One tool parameter that a client mirrors into a header."""
@@ -109,6 +117,16 @@ def mirrored_params(schema: Mapping[str, Any]) -> tuple[MirroredParam, ...]:
     if _count(schema) != len(found):
         raise InvalidMirror("x-mcp-header is only allowed on properties reached through 'properties' alone")
     return tuple(found)
+
+
+def mirrored_values(rules: Sequence[MirroredParam], arguments: object) -> Iterator[tuple[bytes, str]]:
+    """The headers that a client sends for these arguments, and their values."""
+    for rule in rules:
+        value = _value_at(arguments, rule.path)
+        if isinstance(value, bool):
+            yield rule.header, "true" if value else "false"
+        elif isinstance(value, str | int | float):
+            yield rule.header, encode_value(str(value))
 
 
 def check_params(rules: Sequence[MirroredParam], arguments: Raw | None, headers: Sequence[tuple[bytes, bytes]]) -> None:

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import logging
-import re
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from app.gateway.upstreams.wire import named_in
-from app.protocol.headers import InvalidMirror, MirroredParam, mirrored_params
+from app.protocol.headers import NAMED, InvalidMirror, MirroredParam, encode_value, mirrored_params, mirrored_values
 
 _log = logging.getLogger("slipway.gateway")
-_PLAIN = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
-_MEMBER = {
-    "tools/call": "name",
-    "prompts/get": "name",
-    "resources/read": "uri",
-    "tasks/get": "task_id",
-    "tasks/update": "task_id",
-    "tasks/cancel": "task_id",
-}
 
 
 class _Tool(msgspec.Struct):
@@ -62,7 +51,7 @@ class Mirror:
 
     def lines(self, method: str, params: bytes) -> bytes:
         """The header lines of a request."""
-        member = _MEMBER.get(method)
+        member = NAMED.get(method)
         if member is None:
             return _method_line(method)
         name = named_in(params, member)
@@ -79,30 +68,15 @@ def _argument_lines(rules: tuple[MirroredParam, ...], params: bytes) -> bytes:
         arguments = _decode_arguments(params).arguments
     except (msgspec.MsgspecError, RecursionError):
         return b""
-    lines = b""
-    for rule in rules:
-        value: Any = arguments
-        for step in rule.path:
-            value = cast("dict[str, Any]", value).get(step) if isinstance(value, dict) else None
-        if isinstance(value, bool):
-            lines += b"%b: %b\r\n" % (rule.header, b"true" if value else b"false")
-        elif isinstance(value, str | int | float):
-            lines += b"%b: %b\r\n" % (rule.header, header_text(str(value)))
-    return lines
+    values = mirrored_values(rules, arguments)
+    return b"".join(b"%b: %b\r\n" % (header, value.encode()) for header, value in values)
 
 
 @lru_cache(maxsize=256)
 def _method_line(method: str) -> bytes:
-    return b"mcp-method: %b\r\n" % header_text(method)
+    return b"mcp-method: %b\r\n" % encode_value(method).encode()
 
 
 @lru_cache(maxsize=4096)
 def _name_line(name: str) -> bytes:
-    return b"mcp-name: %b\r\n" % header_text(name)
-
-
-def header_text(text: str) -> bytes:
-    """The text as a header can carry it, whatever is in it."""
-    if not text or (_PLAIN.fullmatch(text) and not text.startswith("=?base64?")):
-        return text.encode()
-    return b"=?base64?%b?=" % base64.b64encode(text.encode("utf-8", "surrogatepass"))
+    return b"mcp-name: %b\r\n" % encode_value(name).encode()
