@@ -144,7 +144,7 @@ async def test_a_client_that_leaves_leaves_nothing_behind():
 
 
 async def test_a_client_that_takes_nothing_is_let_go(monkeypatch):
-    monkeypatch.setattr("app.web.map_events._STALLED", 0.01)
+    monkeypatch.setattr("app.event_stream._STALLED", 0.01)
     store = MemoryMapStore()
     wire, rooms = Wire(), Rooms(store)
 
