@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from app.mesh.model import Record, State
 from app.mesh.store import STATE_AFTER, Change, ChangeKind, MeshLimits, Move, News, OutcomeKind, Put, Snapshot
@@ -159,3 +160,49 @@ class Ledger:
 async def _drain(queue: asyncio.Queue[News | None]) -> AsyncIterator[News]:
     while (news := await queue.get()) is not None:
         yield news
+
+
+class LedgerAgents(ABC):
+    """What `AgentStore`s with a ledger have in common: all but how a change is kept."""
+
+    shared = False
+
+    def __init__(self, limits: MeshLimits | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._ledger = Ledger(limits or MeshLimits(), clock=clock)
+
+    async def start(self) -> None:
+        return
+
+    async def put(self, puts: Sequence[Put]) -> list[OutcomeKind]:
+        outcomes: list[OutcomeKind] = []
+
+        def work() -> list[Change]:
+            made = [self._ledger.put(put) for put in puts]
+            outcomes.extend(outcome for outcome, _ in made)
+            return [change for _, change in made if change is not None]
+
+        await self._change(work)
+        return outcomes
+
+    async def remove(self, ids: Sequence[str]) -> None:
+        await self._change(lambda: [change for agent in ids if (change := self._ledger.remove(agent)) is not None])
+
+    async def beat(self, ids: Sequence[str], stretch: float) -> None:  # noqa: ARG002 (nobody else listens)
+        self._ledger.beat(ids)
+
+    async def expire(self, moves: Sequence[Move]) -> None:
+        await self._change(lambda: [change for move in moves if (change := self._ledger.move(move)) is not None])
+
+    async def find(self, ids: Sequence[str]) -> list[Record | None]:
+        nothing = (None, State.GONE)
+        return [self._ledger.agents.get(agent, nothing)[0] for agent in ids]
+
+    def follow(self, after: str | None) -> AbstractAsyncContextManager[AsyncIterator[News]]:
+        return self._ledger.follow(after)
+
+    async def restore(self, agents: Sequence[tuple[Record, State]]) -> None:  # noqa: ARG002 (nothing is ever lost)
+        return
+
+    @abstractmethod
+    async def _change(self, work: Callable[[], list[Change]]) -> None:
+        """Change the ledger by what `work` does, then tell those who follow."""

@@ -5,31 +5,26 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
-from app.mesh.model import Record, State
-from app.mesh.store import Change, MeshLimits, Move, News, OutcomeKind, Put, StoreUnavailable
+from app.mesh.store import Change, MeshLimits, StoreUnavailable
 from app.mesh.stores._file import AgentFile, FolderError, set_meta, write_change, write_log
-from app.mesh.stores._ledger import Ledger
+from app.mesh.stores._ledger import LedgerAgents
 
 
-class SqliteAgents:
+class SqliteAgents(LedgerAgents):
     """An `AgentStore` in a folder that only this process uses. Heartbeats cost no write: after a restart, everyone
     counts as heard just now."""
-
-    shared = False
 
     def __init__(
         self, folder: Path, limits: MeshLimits | None = None, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Raises `FolderError`."""
-        self.limits = limits or MeshLimits()
         self._file = AgentFile(folder)
-        self._ledger = Ledger(self.limits, clock=clock)
+        super().__init__(limits, clock=clock)
         self._writing = asyncio.Lock()
         self._doubtful = False
         try:
@@ -49,39 +44,6 @@ class SqliteAgents:
         else:
             ledger.epoch = epoch
         ledger.load(file.agents(), file.log(), int(file.meta("sequence") or 0))
-
-    async def start(self) -> None:
-        return
-
-    async def put(self, puts: Sequence[Put]) -> list[OutcomeKind]:
-        outcomes: list[OutcomeKind] = []
-
-        def work() -> list[Change]:
-            made = [self._ledger.put(put) for put in puts]
-            outcomes.extend(outcome for outcome, _ in made)
-            return [change for _, change in made if change is not None]
-
-        await self._change(work)
-        return outcomes
-
-    async def remove(self, ids: Sequence[str]) -> None:
-        await self._change(lambda: [change for agent in ids if (change := self._ledger.remove(agent)) is not None])
-
-    async def beat(self, ids: Sequence[str], stretch: float) -> None:  # noqa: ARG002 (nobody else listens)
-        self._ledger.beat(ids)
-
-    async def expire(self, moves: Sequence[Move]) -> None:
-        await self._change(lambda: [change for move in moves if (change := self._ledger.move(move)) is not None])
-
-    async def find(self, ids: Sequence[str]) -> list[Record | None]:
-        nothing = (None, State.GONE)
-        return [self._ledger.agents.get(agent, nothing)[0] for agent in ids]
-
-    def follow(self, after: str | None) -> AbstractAsyncContextManager[AsyncIterator[News]]:
-        return self._ledger.follow(after)
-
-    async def restore(self, agents: Sequence[tuple[Record, State]]) -> None:  # noqa: ARG002 (nothing is ever lost)
-        return
 
     async def ping(self) -> None:
         await self._file.run(lambda: self._file.meta("epoch"))
@@ -107,7 +69,7 @@ class SqliteAgents:
                     # The state is all that a change without a record writes, so any record will do for it.
                     write_change(database, change, change.record or self._ledger.agents.get(change.id, (None,))[0])
                     write_log(database, place, change)
-                database.execute("DELETE FROM log WHERE place <= ?", (last - self.limits.max_log,))
+                database.execute("DELETE FROM log WHERE place <= ?", (last - self._ledger.limits.max_log,))
                 set_meta(database, "sequence", str(last))
 
             try:
