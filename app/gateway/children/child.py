@@ -73,7 +73,6 @@ class Child:
     async def connect(self, stdin: int, stdout: IO[bytes], stderr: IO[bytes]) -> None:
         """Take its pipes into the event loop."""
         self.lines = ChildLines(
-            self.command.server,
             stdin,
             self._tail,
             self.command.longest_line,

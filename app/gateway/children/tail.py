@@ -24,6 +24,7 @@ class Tail:
     """A server's own words, over all of its lives."""
 
     def __init__(self, server: str, mask: Callable[[str], str], *, kept: int = _KEPT) -> None:
+        self.server = server
         self.mask = mask
         self.last = ""
         """The last line that is not blank."""
@@ -61,14 +62,35 @@ class Tail:
             self._followers.discard(queue)
 
 
+class Errors:
+    """The standard error of one process, as lines for a tail."""
+
+    def __init__(self, tail: Tail) -> None:
+        self._tail = tail
+        self._splitter = Splitter(_LONGEST, self._too_long)
+        self._throttle = Throttle(_BYTES_PER_SECOND)
+
+    def feed(self, data: bytes) -> float:
+        """Take in what was read; returns for how many seconds nothing more should be read."""
+        lines = self._splitter.feed(data)
+        for line in lines[-_KEPT:]:  # the others would not be kept for a moment
+            self._tail.add(line)
+        return self._throttle.spend(len(data) + len(lines) * PER_LINE)
+
+    def end(self) -> None:
+        """There is no more."""
+        self._tail.add(self._splitter.rest())
+
+    def _too_long(self, head: bytes, _: bytes, length: int) -> None:
+        self._tail.add(head + f" … ({length:,} bytes)".encode())
+
+
 class ErrorStream(asyncio.Protocol):
     """A child's standard error, read no faster than is good for us."""
 
     def __init__(self, tail: Tail, ended: Callable[[], None]) -> None:
-        self._tail = tail
+        self._errors = Errors(tail)
         self._ended = ended
-        self._splitter = Splitter(_LONGEST, self._too_long)
-        self._throttle = Throttle(_BYTES_PER_SECOND)
         self._resume: asyncio.TimerHandle | None = None
         self.transport: asyncio.ReadTransport | None = None
 
@@ -76,10 +98,7 @@ class ErrorStream(asyncio.Protocol):
         self.transport = cast("asyncio.ReadTransport", transport)
 
     def data_received(self, data: bytes) -> None:
-        lines = self._splitter.feed(data)
-        for line in lines[-_KEPT:]:  # the others would not be kept for a moment
-            self._tail.add(line)
-        pause = self._throttle.spend(len(data) + len(lines) * PER_LINE)
+        pause = self._errors.feed(data)
         if pause and self.transport is not None:
             self.transport.pause_reading()
             self._resume = asyncio.get_running_loop().call_later(pause, self.transport.resume_reading)
@@ -87,9 +106,6 @@ class ErrorStream(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's name
         if self._resume is not None:
             self._resume.cancel()
-        self._tail.add(self._splitter.rest())
+        self._errors.end()
         self.transport = None
         self._ended()
-
-    def _too_long(self, head: bytes, _: bytes, length: int) -> None:
-        self._tail.add(head + f" … ({length:,} bytes)".encode())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, Self
@@ -12,25 +10,20 @@ from typing import Any, Final, Self
 import aiohttp
 import msgspec
 
-from app.gateway.children.oversized import refusal
-from app.gateway.children.splitter import Splitter
-from app.gateway.children.tail import Tail
+from app.gateway.children.output import Output
+from app.gateway.children.tail import Errors, Tail
 from app.gateway.pods.api import Object
-
-logger = logging.getLogger("slipway.child")
 
 _STDIN, _STDOUT, _STDERR, _STATUS, _CLOSE = 0, 1, 2, 3, 255
 _PIECE: Final = 32 * 1024
 """Bytes of one frame; what is sent is cut into them."""
-_SHOWN: Final = 200
-_OPENING: Final = (0x7B, 0x5B)  # { and [
 
 
 class RemoteLines:
     """Implements `Lines`: one reader, any number of writers. `ended` is told once, of the end and its reason.
 
-    What is not taken is not read, so a server that writes faster than it is heard has to wait; and so does a sender
-    whose server reads too slowly.
+    What is not taken is not read, so a server that writes faster than it is heard has to wait, and so does one that
+    floods with what is no message, and a sender whose server reads too slowly.
     """
 
     def __init__(
@@ -44,20 +37,26 @@ class RemoteLines:
     ) -> None:
         self.reason = ""
         """How it ended: empty for an end without a fault."""
-        self.spoke = False
         self.let_go = False
         self._socket = socket
         self._tail = tail
-        self._longest = longest
         self._after_input = after_input
         self._ended: Callable[[RemoteLines], None] | None = ended
-        self._splitter = Splitter(longest, self._too_long)
-        self._errors = Splitter(8_192, lambda head, _, __: tail.add(head))
-        self._lines: deque[bytes] = deque()
+        self._output = Output(tail, longest)
+        self._errors = Errors(tail)
+        self._lines = self._output.messages
+        self._loop = asyncio.get_running_loop()
+        self._read_on = 0.0
+        """When it may be read again."""
         self._reading = asyncio.Lock()
         self._sending = asyncio.Lock()
         self._over = False
         self._status: Object | None = None
+
+    @property
+    def spoke(self) -> bool:
+        """Whether it ever wrote a message."""
+        return self._output.spoke
 
     @property
     def lingers(self) -> bool:
@@ -89,7 +88,7 @@ class RemoteLines:
                 raise StopAsyncIteration
             async with self._reading:
                 await self._read()
-        return self._lines.popleft()
+        return self._output.take()
 
     async def close(self) -> None:
         if self.let_go:
@@ -102,7 +101,7 @@ class RemoteLines:
                     await self._socket.send_bytes(bytes((_CLOSE, _STDIN)))
                     async with self._reading:
                         while not self._over:
-                            self._lines.clear()
+                            self._output.drop()
                             await self._read()
         await self._hang_up()
         self._end()
@@ -114,6 +113,8 @@ class RemoteLines:
 
     async def _read(self) -> None:
         """Take one frame, whatever is in it."""
+        if not self.let_go and (pause := self._read_on - self._loop.time()) > 0:
+            await asyncio.sleep(pause)
         if self._over:
             return
         message = await self._socket.receive()
@@ -128,42 +129,20 @@ class RemoteLines:
             await self._hang_up()
 
     def _take(self, channel: int, data: bytes) -> None:
-        if channel == _STDOUT:
-            for line in self._splitter.feed(data):
-                self._line(line)
-        elif channel == _STDERR:
-            for line in self._errors.feed(data):
-                self._tail.add(line)
+        if channel in (_STDOUT, _STDERR):
+            pause = (self._output if channel == _STDOUT else self._errors).feed(data)
+            if pause:
+                self._read_on = self._loop.time() + pause
         elif channel == _STATUS:
             self._status = msgspec.json.decode(data, type=dict[str, Any])
             self._end(_failure(self._status, self._tail))
-
-    def _line(self, line: bytes) -> None:
-        bare = line.strip()
-        if not bare:
-            return
-        if bare[0] in _OPENING and _is_text(bare):
-            self.spoke = True
-            self._lines.append(bare)
-            return
-        self._tail.add(bare[: 4 * _SHOWN], log=False)
-        text = self._tail.mask(bare[: 4 * _SHOWN].decode(errors="replace"))[:_SHOWN]
-        logger.warning("a line on standard output is no message: skipped", extra={"fields": {"line": text}})
-
-    def _too_long(self, head: bytes, end: bytes, length: int) -> None:
-        logger.error("a line on standard output is too long: thrown away", extra={"fields": {"bytes": length}})
-        answer = refusal(head, end, length, self._longest)
-        if answer is not None:
-            self._lines.append(answer)
 
     def _end(self, reason: str = "") -> None:
         if not self._over:
             self._over = True
             self.reason = reason
-            if rest := self._splitter.rest():
-                self._line(rest)
-            if rest := self._errors.rest():
-                self._tail.add(rest)
+            self._output.end()
+            self._errors.end()
         if (self.let_go or self._status is not None or self.reason) and self._ended is not None:
             told, self._ended = self._ended, None
             told(self)
@@ -179,11 +158,3 @@ def _failure(status: Object, tail: Tail) -> str:
         if cause.get("reason") == "ExitCode":
             return f"exit status {cause.get('message')}" + (f": {tail.last}" if tail.last else "")
     return str(status.get("message") or status.get("reason") or "it failed")
-
-
-def _is_text(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -142,7 +142,7 @@ async def test_a_writer_that_gives_up_leaves_no_half_line(run):
 async def test_a_flood_that_nobody_takes_is_not_held(run):
     child = await run("flood-messages")
     await asyncio.sleep(0.3)
-    assert child.lines._held < 3 << 20
+    assert child.lines._output.held < 3 << 20
     for _ in range(3000):
         assert (await anext(child.lines)).startswith(b'{"flood"')
 

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import logging
+import time
+from contextlib import suppress
 
 import pytest
 from aiohttp import web
@@ -24,7 +27,7 @@ async def connect(cluster):
     """Makes lines of a process that `behave` plays."""
     ended, made, apis = [], [], []
 
-    async def make(behave, protocols=PROTOCOLS, **options):
+    async def make(behave, protocols=PROTOCOLS, mask=str, **options):
         async def answer(request):
             socket = web.WebSocketResponse(protocols=protocols, max_msg_size=0)
             await socket.prepare(request)
@@ -35,7 +38,7 @@ async def connect(cluster):
         api = cluster.api()
         apis.append(api)
         socket = await api.websocket("/exec", [("command", "it")])
-        tail = Tail("server", str)
+        tail = Tail("server", mask)
         chosen = {"longest": 1 << 20, "after_input": 0.3, "ended": ended.append, **options}
         lines = RemoteLines(socket, tail, **chosen)
         lines.tail, lines.told = tail, ended
@@ -164,6 +167,44 @@ async def test_a_server_that_is_not_heard_has_to_wait(connect):
             break
     assert written < 1_000
     assert len([line async for line in lines]) == 2_000
+
+
+@pytest.mark.parametrize("channel", [b"\1", b"\2"], ids=["output", "errors"])
+async def test_a_flood_of_what_is_no_message_is_slowed_and_does_not_flood_the_log(connect, caplog, channel):
+    caplog.set_level(logging.INFO, "slipway.child")
+    over = asyncio.Event()
+
+    async def behave(socket):
+        piece = channel + b"garbage\n" * 4_000
+        with suppress(ConnectionError):
+            while not over.is_set():
+                await socket.send_bytes(piece)
+
+    lines = await connect(behave)
+    began, used = time.monotonic(), time.process_time()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(anext(aiter(lines)), 1.5)
+    busy = (time.process_time() - used) / (time.monotonic() - began)
+    over.set()
+    assert busy < 0.5
+    assert 0 < len([record for record in caplog.records if record.name == "slipway.child"]) <= 200
+    assert lines.tail.lines(10) == ["garbage"] * 10
+
+
+async def test_what_is_no_message_is_reported_as_of_any_server(connect, caplog):
+    async def behave(socket):
+        await socket.send_bytes(b"\1Listening with s3cr3t\n")
+        await socket.send_bytes(b'\1{"bad":"\xff"}\n{"last":1}')
+        await socket.send_bytes(SUCCESS)
+
+    lines = await connect(behave, mask=lambda text: text.replace("s3cr3t", "***"))
+    assert [line async for line in lines] == [b'{"last":1}']
+    told = [record.fields for record in caplog.records if "is no message" in record.message]
+    assert [(each["server"], each["why"]) for each in told] == [
+        ("server", "it is no JSON object"),
+        ("server", "it is not UTF-8"),
+    ]
+    assert told[0]["line"] == "Listening with ***"
 
 
 async def test_a_refused_stream_says_so(cluster, say):
