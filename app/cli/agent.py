@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from app.cli._loading import load_settings
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -33,22 +35,15 @@ def agent(
 
     With MCP_MESH_HTTP_ENABLED=false it speaks over stdin and stdout instead of listening, and does not register.
     """
-    from app._settings_checks import SettingsError
-    from app.cli._problems import complain
-    from app.settings import Settings
-
-    try:
-        settings = Settings.load(
-            host=host,
-            port=port,
-            service_name=name,
-            mesh_registry_url=registry,
-            agent_modules=",".join(module) if module else None,
-            log_level=log_level,
-            log_format=log_format,
-        )
-    except SettingsError as error:
-        raise typer.Exit(complain(error.problems)) from None
+    settings = load_settings(
+        host=host,
+        port=port,
+        service_name=name,
+        mesh_registry_url=registry,
+        agent_modules=",".join(module) if module else None,
+        log_level=log_level,
+        log_format=log_format,
+    )
     from app.cli._agent import serve_agent
 
     raise typer.Exit(serve_agent(settings, config))

@@ -6,6 +6,8 @@ from typing import Annotated, cast
 
 import typer
 
+from app.cli._loading import load_settings
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -32,17 +34,13 @@ def bridge(
     """Serve one stdio server over every transport, at /mcp, /sse and a WebSocket. SIGTERM drains."""
     import os
 
-    from app._settings_checks import SettingsError
     from app.cli import _start
     from app.cli._problems import complain
-    from app.settings import Settings, variables_for_children, variables_of_others
+    from app.settings import variables_for_children, variables_of_others
 
-    try:
-        settings = Settings.load(
-            transport="http", host=host, port=port, workers=1, log_level=log_level, log_format=log_format
-        )
-    except SettingsError as error:
-        raise typer.Exit(complain(error.problems)) from None
+    settings = load_settings(
+        transport="http", host=host, port=port, workers=1, log_level=log_level, log_format=log_format
+    )
     problems: list[str] = []
     if mode not in ("shared", "per-session"):
         problems.append(f"--mode is {mode!r}: give shared or per-session")

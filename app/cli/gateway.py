@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from app.cli._loading import load_settings
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -23,17 +25,12 @@ def gateway(
     log_format: Annotated[str | None, typer.Option(help="json or text. MCP_LOG_FORMAT.")] = None,
 ) -> None:
     """Run external servers and serve all of them at /mcp, each at /servers/<id>/mcp. SIGTERM drains."""
-    from app._settings_checks import SettingsError
     from app.cli import _start
     from app.cli._problems import complain
-    from app.settings import Settings
 
-    try:
-        settings = Settings.load(
-            transport="http", host=host, port=port, workers=1, log_level=log_level, log_format=log_format
-        )
-    except SettingsError as error:
-        raise typer.Exit(complain(error.problems)) from None
+    settings = load_settings(
+        transport="http", host=host, port=port, workers=1, log_level=log_level, log_format=log_format
+    )
     from app.cli._gateway import PORT, build_gateway
 
     if "port" not in settings.model_fields_set:

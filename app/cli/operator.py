@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from app.cli._loading import load_settings
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -30,21 +32,15 @@ def operator(
 
     Any number of replicas may run: the one with the lease works, the others wait for it.
     """
-    from app._settings_checks import SettingsError
     from app.cli._operator import serve_operator
-    from app.cli._problems import complain
-    from app.settings import Settings
 
-    try:
-        settings = Settings.load(
-            transport="http",
-            namespace=namespace,
-            kubeconfig=None if kubeconfig is None else str(kubeconfig),
-            host=host,
-            port=port,
-            log_level=log_level,
-            log_format=log_format,
-        )
-    except SettingsError as error:
-        raise typer.Exit(complain(error.problems)) from None
+    settings = load_settings(
+        transport="http",
+        namespace=namespace,
+        kubeconfig=None if kubeconfig is None else str(kubeconfig),
+        host=host,
+        port=port,
+        log_level=log_level,
+        log_format=log_format,
+    )
     raise typer.Exit(serve_operator(settings, lease))

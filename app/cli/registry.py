@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from app.cli._loading import load_settings
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -28,13 +30,7 @@ def registry(
     Agents are kept in Redis where one is configured (REDIS_URL), for any number of replicas; in the folder of --data
     otherwise, for one; with neither, in memory.
     """
-    from app._settings_checks import SettingsError
-    from app.cli._problems import complain
     from app.cli._registry import serve_registry
-    from app.settings import Settings
 
-    try:
-        settings = Settings.load(transport="http", host=host, port=port, log_level=log_level, log_format=log_format)
-    except SettingsError as error:
-        raise typer.Exit(complain(error.problems)) from None
+    settings = load_settings(transport="http", host=host, port=port, log_level=log_level, log_format=log_format)
     raise typer.Exit(serve_registry(settings, data))

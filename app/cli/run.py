@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from app.cli._loading import load_settings
+
 _TRIAL = ("echo", "text=hello")
 _TOOLSETS = ("platform", "map", "documents", "war", "search")
 
@@ -24,21 +26,16 @@ def run(
     toolsets: Annotated[str | None, typer.Option(help="Toolsets, separated by commas.")] = None,
 ) -> None:
     """Serve over HTTP on embedded stores, and say how to use it. Ctrl-C ends it."""
-    from app._settings_checks import SettingsError
     from app.cli import _start
     from app.cli._problems import FAILED, complain
-    from app.settings import Settings
 
-    try:
-        settings = Settings.load(
-            transport="http",
-            port=port,
-            toolsets=toolsets,
-            workers=1,
-            log_format="text",
-        )
-    except SettingsError as error:
-        raise typer.Exit(complain(error.problems)) from None
+    settings = load_settings(
+        transport="http",
+        port=port,
+        toolsets=toolsets,
+        workers=1,
+        log_format="text",
+    )
     if "toolsets" not in settings.model_fields_set:
         settings = settings.model_copy(update={"toolsets": _TOOLSETS})
     if "log_level" not in settings.model_fields_set:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from app.cli._loading import load_settings
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -25,21 +27,15 @@ def serve(
     log_format: Annotated[str | None, typer.Option(help="json or text. MCP_LOG_FORMAT.")] = None,
 ) -> None:
     """Serve until told to end: SIGTERM or Ctrl-C drains, a second one ends at once."""
-    from app._settings_checks import SettingsError
     from app.cli import _start
-    from app.cli._problems import complain
-    from app.settings import Settings
 
-    try:
-        settings = Settings.load(
-            transport=transport,
-            host=host,
-            port=port,
-            workers=workers,
-            toolsets=toolsets,
-            log_level=log_level,
-            log_format=log_format,
-        )
-    except SettingsError as error:
-        raise typer.Exit(complain(error.problems)) from None
+    settings = load_settings(
+        transport=transport,
+        host=host,
+        port=port,
+        workers=workers,
+        toolsets=toolsets,
+        log_level=log_level,
+        log_format=log_format,
+    )
     raise typer.Exit(_start.serve(settings))

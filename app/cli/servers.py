@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from app.cli._loading import load_settings
 from app.cli._show import consoles, pretty, write
 
 if TYPE_CHECKING:
@@ -197,14 +198,9 @@ def stop(
 
 
 def _client(url: str | None, token: str | None) -> GatewayClient:
-    from app._settings_checks import SettingsError
     from app.cli._problems import complain
-    from app.settings import Settings
 
-    try:
-        settings = Settings.load(gateway_url=url)
-    except SettingsError as error:
-        raise typer.Exit(complain(error.problems)) from None
+    settings = load_settings(gateway_url=url)
     try:
         from app.cli._gateway_client import GatewayClient
     except ModuleNotFoundError as error:
