@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cache
 from importlib.resources import files
 
+import msgspec
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
+IN_TOTO = "application/vnd.in-toto+json"
 # What reading hostile keys, certificates and times may raise.
 BROKEN = (
     ValueError,
@@ -28,6 +30,20 @@ BROKEN = (
 # What Sigstore's authority writes into a certificate: who asked for it (in DER, and before that as plain bytes).
 _ISSUER = ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
 _OLD_ISSUER = ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
+
+
+class Subject(msgspec.Struct):
+    """A file that a statement is about."""
+
+    name: str
+    digest: dict[str, str]
+
+
+class Statement(msgspec.Struct):
+    """What an attestation says (in-toto), as far as it is looked at: of which files, and what kind of thing."""
+
+    subject: list[Subject]
+    predicateType: str  # noqa: N815 (the format's own names)
 
 
 def unpadded(text: str) -> bytes:

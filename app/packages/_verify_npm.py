@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
-from app.packages._signing import BROKEN, Certificate, pae, public_key, signed_by, unpadded
+from app.packages._signing import (
+    BROKEN,
+    IN_TOTO,
+    Certificate,
+    Statement,
+    Subject,
+    pae,
+    public_key,
+    signed_by,
+    unpadded,
+)
 from app.packages.facts import Release
 
-_IN_TOTO = "application/vnd.in-toto+json"
 _PUBLISHED_BY_NPM = "https://github.com/npm/attestation/"
 
 
@@ -61,17 +69,6 @@ class _Attestation(msgspec.Struct):
 
 class _Attestations(msgspec.Struct):
     attestations: list[_Attestation] = []
-
-
-class _Subject(msgspec.Struct):
-    name: str
-    digest: dict[str, str]
-
-
-class _Statement(msgspec.Struct):
-    subject: list[_Subject]
-    predicateType: str  # noqa: N815
-    predicate: Any = None
 
 
 def verify_npm(name: str, release: Release, keys: bytes, attestations: bytes | None) -> tuple[list[str], list[str]]:
@@ -149,9 +146,9 @@ def _attestation(name: str, release: Release, attestation: _Attestation, known: 
     kind = attestation.predicateType
     try:
         payload = unpadded(envelope.payload)
-        statement = msgspec.json.decode(payload, type=_Statement)
+        statement = msgspec.json.decode(payload, type=Statement)
         message = pae(envelope.payloadType, payload)
-        if envelope.payloadType != _IN_TOTO or statement.predicateType != kind:
+        if envelope.payloadType != IN_TOTO or statement.predicateType != kind:
             return "", f"the attestation {kind[:80]!r} holds something else"
         if not any(_is_of(subject, name, release) for subject in statement.subject):
             return "", f"the attestation {kind[:80]!r} is of another package, version or tarball"
@@ -183,7 +180,7 @@ def _provenance(bundle: _Bundle, message: bytes) -> tuple[str, str]:
     ), ""
 
 
-def _is_of(subject: _Subject, name: str, release: Release) -> bool:
+def _is_of(subject: Subject, name: str, release: Release) -> bool:
     purl = f"pkg:npm/{quote(name, safe='/')}@{release.version}"
     digest = subject.digest.get("sha512", "")
     try:

@@ -7,10 +7,9 @@ from typing import Any
 
 import msgspec
 
-from app.packages._signing import BROKEN, Certificate, pae, signed_by, unpadded
+from app.packages._signing import BROKEN, IN_TOTO, Certificate, Statement, pae, signed_by, unpadded
 from app.packages.facts import Release
 
-_IN_TOTO = "application/vnd.in-toto+json"
 _KINDS = ("https://docs.pypi.org/attestations/publish/v1", "https://slsa.dev/provenance/v1")
 # Which certificate issuer belongs to which kind of publisher.
 _ISSUERS = {
@@ -48,16 +47,6 @@ class _Provenance(msgspec.Struct):
     attestation_bundles: list[_Bundle] = []
 
 
-class _Subject(msgspec.Struct):
-    name: str
-    digest: dict[str, str]
-
-
-class _Statement(msgspec.Struct):
-    subject: list[_Subject]
-    predicateType: str  # noqa: N815
-
-
 def verify_pypi(name: str, release: Release, body: bytes) -> tuple[list[str], list[str]]:
     """What holds and what does not, each as a sentence."""
     what = f"pypi:{name} {release.version}"
@@ -81,14 +70,14 @@ def verify_pypi(name: str, release: Release, body: bytes) -> tuple[list[str], li
 
 def _attestation(release: Release, publisher: dict[str, Any], attestation: _Attestation) -> tuple[str, str]:
     payload = unpadded(attestation.envelope.statement)
-    statement = msgspec.json.decode(payload, type=_Statement)
+    statement = msgspec.json.decode(payload, type=Statement)
     digest = (release.integrity or "").removeprefix("sha256:")
     if statement.predicateType not in _KINDS:
         return "", f"it is attested as {statement.predicateType[:80]!r}, which is not known here"
     if not any(item.name == release.file and item.digest.get("sha256") == digest for item in statement.subject):
         return "", "its attestation is of another file"
     certificate = Certificate(unpadded(attestation.verification_material.certificate))
-    if not signed_by(certificate.key, unpadded(attestation.envelope.signature), pae(_IN_TOTO, payload)):
+    if not signed_by(certificate.key, unpadded(attestation.envelope.signature), pae(IN_TOTO, payload)):
         return "", "its attestation is not signed by the certificate that comes with it"
     times = [entry.integratedTime for entry in attestation.verification_material.transparency_entries]
     logged = [datetime.fromtimestamp(int(time), UTC) for time in times if time]
