@@ -13,6 +13,7 @@ import msgspec
 
 from app.gateway.pods.access import Access, NoAccess
 from app.resilience import Backoff, retrying
+from app.sockets import Sockets
 
 Object = dict[str, Any]
 
@@ -55,6 +56,7 @@ class Api:
         self._login = login
         self._connecting = asyncio.Lock()
         self._connected: tuple[aiohttp.ClientSession, Access] | None = None
+        self._sockets = Sockets()
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Object | None:
         """What is at a path; None where nothing is."""
@@ -152,10 +154,8 @@ class Api:
     async def close(self) -> None:
         if self._connected is not None:
             session, self._connected = self._connected[0], None
-            connector = session.connector
-            if isinstance(connector, aiohttp.TCPConnector):
-                await connector.close(abort_ssl=True)
             await session.close()
+            await self._sockets.closed()
 
     @asynccontextmanager
     async def _open(self, method: str, path: str, options: dict[str, Any]) -> AsyncGenerator[aiohttp.ClientResponse]:
@@ -175,7 +175,7 @@ class Api:
                     access = await self._login()
                 except NoAccess as error:
                     raise ApiAway(str(error)) from None
-                connector = aiohttp.TCPConnector(ssl=access.tls or True, limit=0)
+                connector = aiohttp.TCPConnector(ssl=access.tls or True, limit=0, socket_factory=self._sockets.make)
                 self._connected = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT), access
             return self._connected
 
