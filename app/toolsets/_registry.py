@@ -7,6 +7,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Literal, TypeVar, cast
 
+from app.listeners import Listeners
 from app.protocol.content import Completion
 from app.protocol.handlers import Prompt, Resource, Tool
 from app.toolsets._about import About
@@ -35,8 +36,8 @@ class ToolsetRegistry:
         self._resources: dict[str, Resource] = {}
         self._templates: dict[str, FunctionTemplate] = {}
         self._skills: dict[str, Skill] = {}
-        self._listeners: list[Callable[[Kind], None]] = []
-        self._update_listeners: list[Callable[[str], None]] = []
+        self._listeners = Listeners[Kind]()
+        self._update_listeners = Listeners[str]()
         self._given: dict[type, object] = {}
 
     @property
@@ -114,22 +115,19 @@ class ToolsetRegistry:
     def changed(self, kind: Kind) -> None:
         """Tell all listeners that a list is not what it was."""
         self.generation += 1
-        for listener in tuple(self._listeners):
-            listener(kind)
+        self._listeners.tell(kind)
 
     def listen(self, listener: Callable[[Kind], None]) -> Callable[[], None]:
         """Be told of changes, until the function that this returns is called."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        return self._listeners.add(listener)
 
     def updated(self, uri: str) -> None:
         """Tell all listeners that the resource at `uri` reads otherwise than before."""
-        for listener in tuple(self._update_listeners):
-            listener(uri)
+        self._update_listeners.tell(uri)
 
     def listen_updates(self, listener: Callable[[str], None]) -> None:
         """Be told of resources that changed."""
-        self._update_listeners.append(listener)
+        self._update_listeners.add(listener)
 
     def give(self, value: object) -> None:
         """Put in what a toolset needs of the outside (a store, a client, limits), to be asked for by its type."""

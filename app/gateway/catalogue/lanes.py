@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 
 from msgspec import Raw
 
 from app.gateway.upstream import CONNECTED, LOST, About, Downstream, ListName, News, Upstream, UpstreamUnavailable
+from app.listeners import Listeners
 
 logger = logging.getLogger("slipway.gateway")
 
@@ -112,7 +112,7 @@ class Lanes:
         self._turn = 0
         self._about: About | None = None
         self._lost = True  # until the first is reached
-        self._listeners: list[Callable[[News], None]] = []
+        self._listeners = Listeners[News]()
 
     @property
     def about(self) -> About | None:
@@ -160,13 +160,7 @@ class Lanes:
 
     def follow(self, listener: Callable[[News], None]) -> Callable[[], None]:
         """See `Upstream`."""
-        self._listeners.append(listener)
-
-        def leave() -> None:
-            with suppress(ValueError):
-                self._listeners.remove(listener)
-
-        return leave
+        return self._listeners.add(listener)
 
     async def close(self) -> None:
         """See `Upstream`."""
@@ -198,8 +192,7 @@ class Lanes:
             if not self._lost:
                 return
             self._lost = False
-        for listener in tuple(self._listeners):
-            listener(news)
+        self._listeners.tell(news)
 
 
 class SessionLanes(Lanes):

@@ -11,6 +11,7 @@ from msgspec import Raw
 from app.gateway.catalogue.addresses import literal_length, mark, matches, scheme_of, without_mark
 from app.gateway.catalogue.member import Member
 from app.gateway.catalogue.offers import OfferedPrompt, OfferedResource, OfferedTool, unlisted, with_mark
+from app.listeners import Listeners
 from app.protocol.content import Completion
 from app.protocol.context import CallContext
 from app.protocol.errors import INVALID_PARAMS, ProtocolError
@@ -65,8 +66,8 @@ class View:
         self._resources: dict[str, OfferedResource] = {}
         self._templates: dict[str, OfferedResource] = {}
         self._ambiguous: dict[str, list[OfferedResource]] = {}
-        self._listeners: list[Callable[[ListKind], None]] = []
-        self._update_listeners: list[Callable[[str], None]] = []
+        self._listeners = Listeners[ListKind]()
+        self._update_listeners = Listeners[str]()
 
     @property
     def instructions(self) -> str:
@@ -88,12 +89,11 @@ class View:
 
     def listen(self, listener: Callable[[ListKind], None]) -> Callable[[], None]:
         """See `Registry`."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        return self._listeners.add(listener)
 
     def listen_updates(self, listener: Callable[[str], None]) -> None:
         """Be told of resources that changed, by their addresses."""
-        self._update_listeners.append(listener)
+        self._update_listeners.add(listener)
 
     def tools(self) -> Sequence[Tool]:
         """See `Registry`."""
@@ -182,8 +182,7 @@ class View:
         self.generation += 1
         for kind in KINDS:
             if kind in changed:
-                for listener in tuple(self._listeners):
-                    listener(kind)
+                self._listeners.tell(kind)
 
     def updated(self, member: Member, own: str) -> None:
         """A resource of a member's reads otherwise than before: told under each address that it has."""
@@ -191,8 +190,7 @@ class View:
             return
         addresses = [own, mark(member.id, own)] if self.choice.beside_others else [own]
         for address in addresses:
-            for listener in tuple(self._update_listeners):
-                listener(address)
+            self._update_listeners.tell(address)
 
     def problems(self) -> list[str]:
         """Addresses that several servers have."""

@@ -12,6 +12,7 @@ from app.gateway.upstreams.link import Link
 from app.gateway.upstreams.logs import LogLevel
 from app.gateway.upstreams.options import UpstreamOptions
 from app.gateway.upstreams.subscriptions import Subscriptions
+from app.listeners import Listeners
 
 _log = logging.getLogger("slipway.gateway")
 _MOST_DOUBLINGS = 20
@@ -43,7 +44,7 @@ class KeptLink:
         self._reached = 0.0
         self._loss_told = True
         self._closed = False
-        self._listeners: list[Callable[[News], None]] = []
+        self._listeners = Listeners[News]()
 
     async def open(self) -> None:
         """Reach it; raises `UpstreamUnavailable`, and goes on in the background."""
@@ -108,17 +109,11 @@ class KeptLink:
 
     def follow(self, listener: Callable[[News], None]) -> Callable[[], None]:
         """Tell news, until the function that this returns is called."""
-        self._listeners.append(listener)
-
-        def leave() -> None:
-            with suppress(ValueError):
-                self._listeners.remove(listener)
-
-        return leave
+        return self._listeners.add(listener)
 
     def announce(self, news: News) -> None:
         """Tell all who follow."""
-        for listener in tuple(self._listeners):
+        for listener in self._listeners:
             try:
                 listener(news)
             except Exception:

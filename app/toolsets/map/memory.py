@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from app.listeners import Listeners
 from app.toolsets.map.model import (
     KINDS,
     NOWHERE,
@@ -50,7 +51,7 @@ class MemoryMapStore:
         self.limits = limits or MapLimits()
         self._clock = clock
         self._maps: dict[str, _Map] = {}
-        self._listeners: list[Callable[[str | None], None]] = []
+        self._listeners = Listeners[str | None]()
 
     async def edit(self, session: str, edit: Edit) -> Edited:
         found = self._find(session) or self._new()
@@ -63,8 +64,7 @@ class MemoryMapStore:
         found.version += 1
         edited = _make(found, edit)
         self._keep(found, Change(found.version, edit._replace(id=edited.id)))
-        for heard in self._listeners:
-            heard(session)
+        self._listeners.tell(session)
         return edited
 
     async def read(self, session: str, *, shapes: bool) -> Snapshot:
@@ -88,7 +88,7 @@ class MemoryMapStore:
         return Changes(found.position, missed if len(missed) == found.version - after.version else None)
 
     def listen(self, heard: Callable[[str | None], None]) -> None:
-        self._listeners.append(heard)
+        self._listeners.add(heard)
 
     async def start(self) -> None:
         return

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any, cast
 
+from app.listeners import Listeners
 from app.sessions.redis_address import RedisAddress
 from app.sessions.redis_client import RedisClient
 from app.sessions.redis_link import Link
@@ -37,7 +38,7 @@ class RedisMapStore:
         # Connections of its own: a large map must not hold up what the sessions need.
         self._client = RedisClient(RedisAddress.parse(url), timeout=timeout)
         self._link = Link(self._client, _CHANNEL, self)
-        self._listeners: list[Callable[[str | None], None]] = []
+        self._listeners = Listeners[str | None]()
         self._ttl_ms = max(1, int(self.limits.ttl * 1000))
 
     async def edit(self, session: str, edit: Edit) -> Edited:
@@ -83,7 +84,7 @@ class RedisMapStore:
         return Changes(position, [_change(*entry) for entry in found[3]] if found[2] else None)
 
     def listen(self, heard: Callable[[str | None], None]) -> None:
-        self._listeners.append(heard)
+        self._listeners.add(heard)
 
     async def start(self) -> None:
         self._link.start()
@@ -97,13 +98,11 @@ class RedisMapStore:
 
     def heard(self, data: bytes) -> None:
         """A map was changed, here or on another replica."""
-        for heard in self._listeners:
-            heard(data.decode())
+        self._listeners.tell(data.decode())
 
     def missed(self) -> None:
         """The link was cut: any map may have changed."""
-        for heard in self._listeners:
-            heard(None)
+        self._listeners.tell(None)
 
 
 def _key(session: str) -> str:
