@@ -16,6 +16,7 @@ logger = logging.getLogger("slipway.operator.directory")
 _TIMEOUT = aiohttp.ClientTimeout(total=20, connect=3)
 _PAGE: Final = 1000
 _SECONDS: Final = 10.0
+_AGAIN_SECONDS: Final = 1.0  # between two lists, however many agents go
 GONE: Final = "gone"
 
 
@@ -97,7 +98,7 @@ class Directory:
     def __init__(self, registry: Registry | None, *, seconds: float = _SECONDS) -> None:
         self.registry = registry
         self._seconds = seconds
-        self._asked = -seconds
+        self._asked = self._listed = -seconds
         self._known: dict[str, tuple[Registered, ...]] | None = None
         self.away: str | None = None
         """Why the registry cannot be asked at this moment; None where it can, or where there is none."""
@@ -113,17 +114,24 @@ class Directory:
             if replica.metadata.get("namespace", namespace) == namespace and replica.state != GONE
         )
 
-    async def refresh(self, *, kept: float = 0.0) -> set[str]:
-        """Ask again, unless that was done less than `kept` seconds ago. The names of the agents that something changed
-        for; every known one when the registry went.
+    async def is_from_after(self, moment: float) -> bool:
+        """Whether what is known was asked for after a moment of the monotonic clock. Where it was not, it is asked for
+        now, or soon by another look.
         """
-        if self.registry is None or time.monotonic() - self._asked < kept:
+        if self._listed < moment and time.monotonic() - self._asked >= _AGAIN_SECONDS:
+            await self.refresh()
+        return self._listed >= moment
+
+    async def refresh(self) -> set[str]:
+        """Ask again. The names of the agents that something changed for; every known one when the registry went."""
+        if self.registry is None:
             return set()
-        self._asked = time.monotonic()
+        asked = self._asked = time.monotonic()
         before, was_away = self._known or {}, self.away
         try:
             listed = await self.registry.all()
         except RegistryAway as error:
+            self._listed = asked
             self.away = str(error)
             if was_away is None:
                 logger.warning("the registry is away", extra={"fields": {"reason": self.away}})
@@ -133,6 +141,7 @@ class Directory:
         for replica in sorted(listed, key=lambda replica: replica.id):
             by_name.setdefault(replica.name, []).append(replica)
         first = self._known is None
+        self._listed = asked
         self._known = {name: tuple(replicas) for name, replicas in by_name.items()}
         self.away = None
         if was_away is not None or first:

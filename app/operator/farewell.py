@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from app.kubernetes import ApiError, Object
 from app.operator._pods import GRACE_SECONDS
 from app.operator.directory import Directory, Registered, RegistryAway
 from app.operator.events import Events
-from app.operator.kube import ApiError, Kube
+from app.operator.kube import Kube
 from app.operator.manifests import DEPLOYMENT
-from app.operator.model import API_VERSION, FINALIZER, PLURAL, Object
+from app.operator.model import API_VERSION, FINALIZER, PLURAL
 from app.operator.seen import Key, Seen, owner_of
 
 logger = logging.getLogger("slipway.operator.farewell")
@@ -35,6 +37,11 @@ class Farewell:
         self._directory = directory
         self._events = events
         self._now = now
+        self._ended: dict[Key, float] = {}
+
+    def forget(self, key: Key) -> None:
+        """The agent is gone."""
+        self._ended.pop(key, None)
 
     async def proceed(self, key: Key, body: Object) -> float | None:
         """Returns when to look again, in seconds; None when the agent may go, or is gone."""
@@ -45,6 +52,10 @@ class Farewell:
         if await self._pods_run(key) and waited < PODS_SECONDS:
             return _LOOK_SECONDS
         uid = metadata["uid"]
+        # A list from before the pods ended lacks those who registered late.
+        ended = self._ended.setdefault(key, time.monotonic())
+        if self._directory.registry is not None and not await self._directory.is_from_after(ended):
+            return _LOOK_SECONDS / 2
         try:
             left = await self._deregister(key)
         except RegistryAway as error:
@@ -76,7 +87,6 @@ class Farewell:
         registry = self._directory.registry
         if registry is None:
             return []
-        await self._directory.refresh(kept=_LOOK_SECONDS / 2)
         listed = self._directory.of(*key)
         if listed is None:
             raise RegistryAway(self._directory.away or "it has not answered yet")

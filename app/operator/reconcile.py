@@ -7,13 +7,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from app.kubernetes import ApiError, Object
 from app.operator._labels import MANAGER
 from app.operator.directory import Directory
 from app.operator.events import Events
 from app.operator.farewell import Farewell
-from app.operator.kube import ApiError, Kube
+from app.operator.kube import Kube
 from app.operator.manifests import AUTOSCALER, CONFIG_MAP, DEPLOYMENT, KINDS, MONITOR, manifests
-from app.operator.model import API_VERSION, FINALIZER, PLURAL, Agent, Around, InvalidSpec, Object
+from app.operator.model import API_VERSION, FINALIZER, PLURAL, Agent, Around, InvalidSpec
 from app.operator.ownership import digest, substance
 from app.operator.patience import Patience
 from app.operator.seen import Key, Part, Seen, owner_of, read
@@ -69,6 +70,7 @@ class Reconciler:
         """The agent is gone."""
         self._applied.pop(key, None)
         self._patience.forget(key)
+        self._farewell.forget(key)
 
     async def look(self, key: Key) -> float | None:
         """Bring one agent in order. Returns when to look again, in seconds, if a look is needed by itself."""
