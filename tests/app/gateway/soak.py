@@ -222,7 +222,9 @@ def main() -> int:
     logger = logging.getLogger("slipway.child")
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
-    with tempfile.TemporaryDirectory(prefix="slipway-soak-") as folder:
+    # As after Ctrl-C: all that was begun is ended first.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    with tempfile.TemporaryDirectory(prefix="slipway-soak-", ignore_cleanup_errors=True) as folder:
         print(json.dumps(uvloop.run(soak(wanted, given.seed, Path(folder))), indent=2))  # noqa: T201
     return 0
 

@@ -19,7 +19,7 @@ from mcp import Client as OfficialClient
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from bridging import COUNTING, Running, address, bridge, environment
-from hygiene import until
+from hygiene import TIED, until
 from real_servers import npm_server, pypi_server
 
 from app.client import Client
@@ -29,7 +29,7 @@ from app.client import Client
 def gateway(folder: Path, declaration: dict | None, *options: str, **settings: str) -> Iterator[Running]:
     """A gateway on a port of its own; afterwards nothing of it may be left."""
     log, file = folder / "gateway.log", folder / "gateway.yaml"
-    words = [sys.executable, "-m", "app.cli", "gateway", "--port", "0", *options]
+    words = [*TIED, sys.executable, "-m", "app.cli", "gateway", "--port", "0", *options]
     if declaration is not None:
         file.write_text(yaml.safe_dump(declaration))
         words += ["--config", str(file)]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hygiene import HOSTILE, Baseline, alive, descendants, until
+from hygiene import HOSTILE, TIED, Baseline, alive, descendants, until
 
 DOOMED = Path(HOSTILE).with_name("doomed.py")
 
@@ -47,7 +47,7 @@ def gateway(folder: Path) -> Iterator[Callable[..., Gateway]]:
     started: list[Gateway] = []
 
     def start(*manners: str, loop: str = "uvloop") -> Gateway:
-        command = [sys.executable, str(DOOMED), str(folder), loop, *manners]
+        command = [*TIED, sys.executable, str(DOOMED), str(folder), loop, *manners]
         environment = {**os.environ, "PYTHONPATH": str(DOOMED.parent)}
         process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
         assert process.stdout is not None

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+from hygiene import TIED
 
 COUNTING = (sys.executable, "-I", "-S", str(Path(__file__).with_name("counting.py")))
 
@@ -59,7 +60,7 @@ def environment(**more: str) -> dict[str, str]:
 def bridge(folder: Path, *options: str, command: tuple[str, ...] = COUNTING, **settings: str) -> Iterator[Running]:
     """A bridge on a port of its own; afterwards nothing of it may be left."""
     log = folder / "bridge.log"
-    words = [sys.executable, "-m", "app.cli", "bridge", "--port", "0", *options, "--", *command]
+    words = [*TIED, sys.executable, "-m", "app.cli", "bridge", "--port", "0", *options, "--", *command]
     with log.open("wb") as out:
         process = subprocess.Popen(words, stdout=out, stderr=subprocess.STDOUT, env=environment(**settings))
     family: list[psutil.Process] = []

@@ -10,6 +10,9 @@ import signal
 import sys
 import time
 
+LONGEST = 900.0
+LONGEST_BREED = 60.0
+
 
 def say(text: str) -> None:
     os.write(1, text.encode() + b"\n")
@@ -25,8 +28,9 @@ def echo() -> None:
 
 
 def for_ever() -> None:
-    while True:
-        time.sleep(60)
+    """As good as: nothing of a test may stay on a machine for longer than that."""
+    time.sleep(LONGEST)
+    os._exit(1)
 
 
 def ignore_end_of_input() -> None:
@@ -71,9 +75,10 @@ def tree() -> None:
 
 
 def breeder() -> None:
-    """Daemons that leave a successor behind when they are old."""
+    """Daemons that leave a successor behind when they are old; the whole line dies out after a minute."""
     say('{"ready":true}')
-    while True:
+    end = time.monotonic() + LONGEST_BREED
+    while time.monotonic() < end:
         if os.fork():
             time.sleep(0.005)
             os._exit(0)

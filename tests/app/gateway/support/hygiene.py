@@ -1,6 +1,7 @@
 """What must be as it was before: processes below this one, file descriptors, directories."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from pathlib import Path
 import psutil
 
 HOSTILE = str(Path(__file__).with_name("hostile.py"))
+TIED = (sys.executable, "-I", "-S", str(Path(__file__).with_name("tied.py")))
+"""Before a command: it is ended with this process, however that ends."""
 
 
 def descendants(pid: int | None = None) -> dict[int, str]:

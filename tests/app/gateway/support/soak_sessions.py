@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 from bridging import address, environment
-from hygiene import descendants, until
+from hygiene import TIED, descendants, until
 
 MOODY = (sys.executable, "-I", "-S", str(Path(__file__).with_name("moody.py")))
 AT_A_TIME = 12
@@ -92,7 +92,7 @@ class BridgeUnderTest:
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.log = folder / f"bridge{len(options)}.log"
-        words = [sys.executable, "-m", "app.cli", "bridge", "--port", "0", *options, "--", *MOODY]
+        words = [*TIED, sys.executable, "-m", "app.cli", "bridge", "--port", "0", *options, "--", *MOODY]
         settings = environment(
             MCP_REQUEST_TIMEOUT=str(REQUEST_SECONDS), MCP_SESSION_TTL=str(SESSION_SECONDS), TMPDIR=str(folder)
         )
