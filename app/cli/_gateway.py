@@ -18,13 +18,13 @@ from app.gateway.children.metrics import ChildMetrics
 from app.gateway.launcher import Launcher
 from app.gateway.manager.parts import ManagerLimits, Place
 from app.gateway.manager.store import FileStore, MemoryStore, Store
-from app.gateway.pods.access import in_a_pod
 from app.gateway.processes import ProcessLauncher
 from app.gateway.resolving import ResolveOptions, Resolver
 from app.gateway.running import Gateway, GatewayOptions
 from app.gateway.spec import Limits
 from app.gateway.templates import Templates
 from app.gateway.upstreams import UpstreamOptions
+from app.kubernetes.access import in_a_pod
 from app.lifecycle import Lifecycle
 from app.security.origins import is_loopback
 from app.settings import Settings, variables_of_others

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from app.cli._problems import FAILED, complain
-from app.settings import Settings
+from app.settings import Settings, variables_of_others
 from app.telemetry.logs import configure_logs
 from app.version import VERSION
 
@@ -31,14 +31,14 @@ def serve_operator(settings: Settings, lease: str) -> int:
     signal.signal(signal.SIGTERM, _leave)
     configure_logs(level=settings.log_level, form=settings.log_format)
     try:
-        from app.operator.login import LoginError, login
+        from app.kubernetes.access import NoAccess, log_in
         from app.server import BindError, bind, port_of, run_server
     except ModuleNotFoundError as error:
         return complain([f"{error.name} is missing, which the operator needs: pip install 'slipway[kubernetes]'"])
     try:
-        asyncio.run(login(settings.kubeconfig))
+        asyncio.run(log_in(settings.kubeconfig, variables_of_others()))
         listener = bind(settings.host, settings.port)
-    except LoginError as error:
+    except NoAccess as error:
         return complain([str(error)])
     except BindError as error:
         return complain([str(error)], FAILED)
@@ -65,7 +65,7 @@ def _build(settings: Settings, lease: str) -> tuple[ASGIApp, Lifecycle]:
 
 def duties_of(settings: Settings) -> Duties:
     """What the environment says about the work."""
-    from app.operator.login import login
+    from app.kubernetes.access import log_in
     from app.operator.model import Around
     from app.operator.term import Duties
 
@@ -74,7 +74,7 @@ def duties_of(settings: Settings) -> Duties:
         environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = settings.traces_endpoint
     token = settings.operator_registry_token
     return Duties(
-        login=partial(login, settings.kubeconfig),
+        login=partial(log_in, settings.kubeconfig, variables_of_others()),
         around=Around(
             # Agents run the operator's own image unless their object names another.
             image=settings.gateway_image,

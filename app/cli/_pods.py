@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,11 +25,11 @@ _PASSED_ON = re.compile(
 def build_pod_launcher(settings: Settings, config: Path | None, metrics: CollectorRegistry) -> Launcher:
     """Nothing is asked of the cluster yet. Raises `WiringError`."""
     try:
-        from app.gateway.pods.access import Access, NoAccess, in_a_pod, of_kubeconfig, of_pod
         from app.gateway.pods.api import Api
         from app.gateway.pods.launcher import PodLauncher
         from app.gateway.pods.metrics import PodMetrics
         from app.gateway.pods.options import PodOptions
+        from app.kubernetes.access import in_a_pod, log_in
     except ModuleNotFoundError as error:
         raise WiringError(f"{error.name} is missing, which pods need: pip install 'slipway[kubernetes]'") from None
     environment = variables_of_others()
@@ -38,12 +39,6 @@ def build_pod_launcher(settings: Settings, config: Path | None, metrics: Collect
             "MCP_LAUNCHER=pods, but this is no pod with an account, and there is no ~/.kube/config: "
             "set KUBECONFIG, or MCP_LAUNCHER=process"
         )
-
-    async def login() -> Access:
-        try:
-            return of_pod(environment) if ours else await of_kubeconfig(settings.kubeconfig)
-        except OSError as error:
-            raise NoAccess(f"the account of this pod cannot be read: {error}") from None
 
     declared = Declaration() if config is None else read_declaration(str(config), config.read_text("utf-8"))
     labels = dict(declared.pods.labels)
@@ -60,7 +55,7 @@ def build_pod_launcher(settings: Settings, config: Path | None, metrics: Collect
         pull_secret=settings.pod_pull_secret,
         port=declared.pods.port or 8000,
     )
-    return PodLauncher(Api(login), options, PodMetrics(metrics))
+    return PodLauncher(Api(partial(log_in, settings.kubeconfig, environment)), options, PodMetrics(metrics))
 
 
 def registries(environment: Mapping[str, str]) -> dict[str, str]:

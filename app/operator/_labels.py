@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from app.operator.model import API_VERSION, KIND, Agent, Object
+from app.kubernetes import Object
+from app.operator.model import API_VERSION, KIND, Agent
 
 COMPONENT: Final = "agent"
 PART_OF: Final = "slipway"

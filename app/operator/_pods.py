@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final
 
+from app.kubernetes import Object
 from app.operator._labels import COMPONENT, labels, selector
-from app.operator.model import Agent, Around, InvalidSpec, Object
+from app.operator.model import Agent, Around, InvalidSpec
 
 CONFIG_FOLDER: Final = "/etc/slipway"
 CONFIG_FILE: Final = "agent-config.yaml"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
+from app.kubernetes import Object
 from app.operator._labels import COMPONENT, PART_OF, selector, thing
-from app.operator.model import Agent, Around, Object
+from app.operator.model import Agent, Around
 
 _NAMESPACE_NAME = "kubernetes.io/metadata.name"
 _REGISTRY_PORT = 8000

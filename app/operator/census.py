@@ -10,10 +10,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from app.kubernetes import ApiError, Object
 from app.operator._labels import MANAGED_BY, MANAGER
-from app.operator.kube import ApiError, Kube
+from app.operator.kube import Kube
 from app.operator.manifests import KINDS, Kind
-from app.operator.model import API_VERSION, PLURAL, Object
+from app.operator.model import API_VERSION, PLURAL
 from app.operator.seen import Key, News, Seen, key_of
 
 _PAGE: Final = "500"

@@ -8,9 +8,10 @@ import secrets
 from datetime import UTC, datetime
 from typing import Final, Literal
 
+from app.kubernetes import ApiAway, ApiError, Object
 from app.operator._labels import MANAGER
-from app.operator.kube import ApiAway, ApiError, Kube
-from app.operator.model import API_VERSION, KIND, Object
+from app.operator.kube import Kube
+from app.operator.model import API_VERSION, KIND
 from app.operator.seen import Key
 
 logger = logging.getLogger("slipway.operator.events")

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import kopf
 
+from app.kubernetes.access import Access
+from app.kubernetes.client import Login
 from app.operator._labels import MANAGED_BY, MANAGER
 from app.operator.manifests import KINDS, Kind
 from app.operator.model import GROUP, PLURAL, VERSION
@@ -25,7 +27,7 @@ def registry_of(
     look: Look,
     gone: Callable[[Key], None],
     listed: Callable[[], None],
-    login: Callable[[], Awaitable[kopf.ConnectionInfo]],
+    login: Login,
 ) -> kopf.OperatorRegistry:
     """Handlers that keep what the watches tell in `seen`, and ask for a look at the agent it concerns.
 
@@ -34,7 +36,7 @@ def registry_of(
     registry = kopf.OperatorRegistry()
 
     async def log_in(**_: Any) -> kopf.ConnectionInfo:
-        return await login()
+        return _connection(await login())
 
     async def agent_changed(event: kopf.RawEvent, **_: Any) -> None:
         body = event["object"]
@@ -83,3 +85,14 @@ def settings_of() -> kopf.OperatorSettings:
         where = (kind.group, kind.plural) if kind.group else ("", kind.plural)
         settings.watching.label_selectors[where] = f"{MANAGED_BY}={MANAGER}"
     return settings
+
+
+def _connection(access: Access) -> kopf.ConnectionInfo:
+    return kopf.ConnectionInfo(
+        server=access.server,
+        ca_path=access.ca_file,
+        insecure=access.insecure,
+        token=access.token or None,
+        certificate_path=access.certificate,
+        private_key_path=access.key,
+    )

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from app.operator.kube import ApiAway, ApiError, Kube
-from app.operator.model import Object
+from app.kubernetes import ApiAway, ApiError, Object
+from app.operator.kube import Kube
 
 logger = logging.getLogger("slipway.operator.lease")
 

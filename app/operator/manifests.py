@@ -7,10 +7,11 @@ from typing import Final, NamedTuple
 
 import yaml
 
+from app.kubernetes import Object
 from app.operator._labels import COMPONENT, labels, selector, thing
 from app.operator._pods import CONFIG_FILE, PORT_NAME, template
 from app.operator._policy import network_policy
-from app.operator.model import Agent, Around, Object
+from app.operator.model import Agent, Around
 
 _SERVICE_PORT = 80
 

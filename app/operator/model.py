@@ -14,9 +14,6 @@ KIND: Final = "MCPAgent"
 PLURAL: Final = "mcpagents"
 FINALIZER: Final = f"{GROUP}/deregister"
 
-Object = dict[str, Any]
-"""Any Kubernetes object, as its JSON reads."""
-
 
 class Capability(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     name: str

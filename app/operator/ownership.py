@@ -13,8 +13,8 @@ from typing import Any, cast
 
 import msgspec
 
+from app.kubernetes import Object
 from app.operator._labels import MANAGER
-from app.operator.model import Object
 
 _IDENTITY = frozenset({"name", "namespace"})
 

@@ -6,8 +6,9 @@ import asyncio
 from typing import Final
 from urllib.parse import quote
 
+from app.kubernetes import ApiError
 from app.operator._labels import selector
-from app.operator.kube import ApiError, Kube
+from app.operator.kube import Kube
 from app.operator.model import Agent
 from app.operator.seen import Key
 from app.operator.troubles import Trouble, trouble_of

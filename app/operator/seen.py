@@ -8,8 +8,9 @@ from typing import Any, cast
 
 import msgspec
 
+from app.kubernetes import Object
 from app.operator.manifests import DEPLOYMENT
-from app.operator.model import API_VERSION, KIND, Object
+from app.operator.model import API_VERSION, KIND
 from app.operator.ownership import digest, ours
 
 Key = tuple[str, str]

@@ -7,9 +7,10 @@ from typing import Any, Final, Literal, NamedTuple, cast
 
 import msgspec
 
+from app.kubernetes import Object
 from app.operator._labels import selector
 from app.operator.directory import Registered
-from app.operator.model import Agent, Object
+from app.operator.model import Agent
 from app.operator.troubles import Trouble
 
 AVAILABLE: Final = "Available"

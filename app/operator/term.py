@@ -17,11 +17,13 @@ from typing import Final
 import kopf
 import msgspec
 
+from app.kubernetes import ApiAway, ApiError
+from app.kubernetes.client import Login
 from app.operator.census import Census
 from app.operator.directory import Directory, Registry
 from app.operator.events import Events
 from app.operator.handlers import registry_of, settings_of
-from app.operator.kube import ApiAway, ApiError, Kube, Login
+from app.operator.kube import Kube
 from app.operator.model import Around
 from app.operator.reconcile import Reconciler
 from app.operator.seen import Key, Seen

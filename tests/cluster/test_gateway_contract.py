@@ -11,11 +11,11 @@ from types import ModuleType
 import pytest
 
 from app.gateway.launcher import Launched
-from app.gateway.pods.access import of_kubeconfig
 from app.gateway.pods.api import Api
 from app.gateway.pods.launcher import PodLauncher
 from app.gateway.pods.options import PodOptions
 from app.gateway.spec import LaunchSpec, Limits
+from app.kubernetes.access import of_kubeconfig
 
 pytestmark = pytest.mark.cluster
 

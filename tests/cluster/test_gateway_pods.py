@@ -13,12 +13,12 @@ import pytest
 from harness.api import Api as Admin
 
 from app.gateway.launcher import Launched, LaunchError
-from app.gateway.pods.access import of_kubeconfig
 from app.gateway.pods.api import Api
 from app.gateway.pods.launcher import PodLauncher
 from app.gateway.pods.options import PodOptions
 from app.gateway.spec import LaunchSpec, Limits
 from app.gateway.upstreams import UpstreamOptions, open_upstream
+from app.kubernetes.access import of_kubeconfig
 
 pytestmark = pytest.mark.cluster
 

@@ -7,9 +7,10 @@ import time
 from typing import Final
 
 from app.gateway.launcher import LaunchError
-from app.gateway.pods.api import Api, ApiAway, ApiError, Object
+from app.gateway.pods.api import Api
 from app.gateway.pods.manifest import trial
 from app.gateway.pods.options import PodOptions
+from app.kubernetes import ApiAway, ApiError, Object
 from app.lifecycle import Amiss
 
 logger = logging.getLogger("slipway.gateway.pods")

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from app.gateway.launcher import Launched, LaunchError, UrlEndpoint
-from app.gateway.pods.api import Api, ApiAway, ApiError, Object, inside, pause
+from app.gateway.pods.api import Api, inside, pause
 from app.gateway.pods.asking import NoPods, PodApi
 from app.gateway.pods.manifest import manifest, pod_name
 from app.gateway.pods.metrics import PodMetrics
@@ -20,6 +20,7 @@ from app.gateway.pods.server import PodServer
 from app.gateway.pods.watching import Change, Told, Watching
 from app.gateway.spec import LaunchSpec
 from app.gateway.watches import Watch
+from app.kubernetes import ApiAway, ApiError, Object
 from app.sessions.tasks import stop
 
 logger = logging.getLogger("slipway.gateway.pods")

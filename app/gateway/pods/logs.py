@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from app.gateway.launcher import LaunchError
-from app.gateway.pods.api import ApiAway, ApiError, pause
+from app.gateway.pods.api import pause
 from app.gateway.pods.asking import PodApi
 from app.gateway.pods.manifest import CONTAINER
+from app.kubernetes import ApiAway, ApiError
 
 
 async def read_log(

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from app.gateway.launcher import LaunchError
-from app.gateway.pods.api import Object
 from app.gateway.pods.options import DIGEST, GATEWAY, INTERNET, REACHED, SERVER, PodOptions
 from app.gateway.spec import LaunchSpec
+from app.kubernetes import Object
 
 Reached = Literal["http", "sse", "websocket", "exec", "attach"]
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, cast
 
 from app.gateway.launcher import State
-from app.gateway.pods.api import Object
+from app.kubernetes import Object
 
 # While a container waits for one of these, somebody has to change something, or wait for long.
 _HOPELESS: Final = frozenset(

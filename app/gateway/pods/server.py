@@ -11,7 +11,7 @@ from typing import Any, cast
 from app.gateway.children.masking import Masker
 from app.gateway.children.tail import Tail
 from app.gateway.launcher import Endpoint, Launched, UrlEndpoint
-from app.gateway.pods.api import Object, inside
+from app.gateway.pods.api import inside
 from app.gateway.pods.asking import PodApi
 from app.gateway.pods.logs import read_log
 from app.gateway.pods.manifest import Reached
@@ -19,6 +19,7 @@ from app.gateway.pods.options import REACHED
 from app.gateway.pods.reasons import Seen, seen
 from app.gateway.pods.sessions import Sessions
 from app.gateway.spec import LaunchSpec, Transport
+from app.kubernetes import Object
 
 _PATHS = {"http": "/mcp", "sse": "/sse", "websocket": "/mcp"}
 _ATTEMPTS = 4

@@ -9,10 +9,11 @@ from typing import Final
 
 from app.gateway.children.tail import Tail
 from app.gateway.launcher import Launched, LaunchError
-from app.gateway.pods.api import ApiAway, ApiError, pause
+from app.gateway.pods.api import pause
 from app.gateway.pods.asking import PodApi
 from app.gateway.pods.manifest import CONTAINER
 from app.gateway.pods.streams import RemoteLines
+from app.kubernetes import ApiAway, ApiError
 
 logger = logging.getLogger("slipway.gateway.pods")
 

@@ -12,7 +12,7 @@ import msgspec
 
 from app.gateway.children.output import Output
 from app.gateway.children.tail import Errors, Tail
-from app.gateway.pods.api import Object
+from app.kubernetes import Object
 
 _STDIN, _STDOUT, _STDERR, _STATUS, _CLOSE = 0, 1, 2, 3, 255
 _PIECE: Final = 32 * 1024

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from app.gateway.pods.api import Api, ApiAway, ApiError, Object, pause
+from app.gateway.pods.api import Api, pause
+from app.kubernetes import ApiAway, ApiError, Object
 from app.sessions.tasks import stop
 
 logger = logging.getLogger("slipway.gateway.pods")

@@ -4,8 +4,8 @@ from urllib.parse import unquote
 
 import pytest
 
+from app.kubernetes import ApiError
 from app.operator.census import Census
-from app.operator.kube import ApiError
 from app.operator.seen import Seen
 
 KEY = ("mesh", "hello")

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.operator.kube import ApiAway, ApiError
+from app.kubernetes import ApiAway, ApiError
 from app.operator.lease import Lease, Pace
 
 FAST = Pace(duration=1.0, give_up=0.6, retry=0.02)

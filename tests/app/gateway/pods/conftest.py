@@ -4,13 +4,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from app.gateway.pods.access import Access
 from app.gateway.pods.api import Api
+from app.kubernetes.access import Access
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -28,11 +29,11 @@ class FakeCluster:
         chosen = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return await chosen(request)
 
-    def api(self, **access: Any) -> Api:
-        async def login() -> Access:
-            return Access(self.url, None, **access)
+    def api(self, token_file: Path | None = None) -> Api:
+        def access() -> Access:
+            return Access(server=self.url, token=token_file.read_text() if token_file else "")
 
-        return Api(login)
+        return Api(lambda: asyncio.to_thread(access))
 
 
 def status(code: int, reason: str = "", message: str = "no", **headers: str) -> Answer:

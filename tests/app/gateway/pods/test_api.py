@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from app.gateway.pods.access import NoAccess, in_a_pod, of_pod
-from app.gateway.pods.api import Api, ApiAway, ApiError
+from app.gateway.pods.api import Api
 from app.gateway.pods.watching import Told, Watching
+from app.kubernetes import ApiAway, ApiError
+from app.kubernetes.access import NoAccess, in_a_pod, of_pod
 
 PODS = "/api/v1/namespaces/here/pods"
 
@@ -78,10 +79,10 @@ async def test_a_token_that_was_renewed_is_read_again_when_it_is_refused(cluster
 
 
 async def test_a_server_that_is_not_there_is_away():
-    from app.gateway.pods.access import Access
+    from app.kubernetes.access import Access
 
     async def login():
-        return Access("http://127.0.0.1:9", None)
+        return Access(server="http://127.0.0.1:9")
 
     api = Api(login)
     with pytest.raises(ApiAway, match="cannot be reached"):

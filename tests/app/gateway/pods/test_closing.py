@@ -13,8 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from app.gateway.pods.access import Access
 from app.gateway.pods.api import Api
+from app.kubernetes.access import Access
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 PIECE = b"10000\r\n" + b"x" * 0xFFFF + b"\n\r\n"
@@ -73,7 +73,7 @@ async def test_a_server_that_never_says_goodbye_leaves_no_socket(certificate, se
     address, port = server
 
     async def login() -> Access:
-        return Access(address, ssl.create_default_context(cafile=str(certificate)))
+        return Access(server=address, ca_file=str(certificate))
 
     api = Api(login)
     async with api.lines(path, {}, silence=None) as lines:

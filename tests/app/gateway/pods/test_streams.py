@@ -10,8 +10,9 @@ import pytest
 from aiohttp import web
 
 from app.gateway.children.tail import Tail
-from app.gateway.pods.api import PROTOCOLS, ApiError
+from app.gateway.pods.api import PROTOCOLS
 from app.gateway.pods.streams import RemoteLines
+from app.kubernetes import ApiError
 
 END_OF_INPUT = bytes((255, 0))
 SUCCESS = b"\3" + json.dumps({"status": "Success"}).encode()

@@ -15,11 +15,11 @@ from engine.plugins.kube.naming import spell
 from harness.api import Api as Admin
 
 from app.gateway.launcher import Launched
-from app.gateway.pods.access import of_kubeconfig
 from app.gateway.pods.api import Api
 from app.gateway.pods.launcher import PodLauncher
 from app.gateway.pods.options import PodOptions
 from app.gateway.spec import LaunchSpec
+from app.kubernetes.access import of_kubeconfig
 
 REPOSITORY = Path(__file__).parents[4]
 GATEWAY = "gateway"

@@ -2,8 +2,8 @@
 
 import asyncio
 
+from app.kubernetes.access import of_kubeconfig
 from app.operator.kube import Kube
-from app.operator.login import login
 from app.operator.manifests import KINDS, manifests
 from app.operator.model import Agent, Around
 from app.operator.ownership import digest, ours, substance
@@ -33,7 +33,7 @@ def on(server, work):
 
     async def run():
         async def log_in():
-            return await login(server.kubeconfig)
+            return await of_kubeconfig(server.kubeconfig)
 
         kube = Kube(log_in)
         try:
