@@ -4,6 +4,7 @@ Admission, defaults, validation, garbage collection and the controllers are real
 and every test process may have one of its own. `with ApiServer(folder) as server: … server.kubeconfig`.
 """
 
+import shutil
 import socket
 import ssl
 import subprocess
@@ -121,6 +122,9 @@ class ApiServer:
         )
 
     def _spawn(self, name: str, command: Sequence[str | Path]) -> None:
+        if shutil.which("setpriv"):
+            # Tests that are killed say no goodbye.
+            command = ["setpriv", "--pdeathsig", "KILL", "--", *command]
         with (self.folder / f"{name}.log").open("ab") as log:
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         self._children.append((name, child))

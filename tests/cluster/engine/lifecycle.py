@@ -153,6 +153,18 @@ class Life:
         self.cluster.delete(by_hand, "Foreground")
         wait_for(lambda: self.cluster.get("v1", "Namespace", None, namespace) is None, "the end of the namespace")
 
+    def recovers_from_a_killed_update(self) -> None:
+        """The engine dies half-way; what it had begun is on the cluster but not in its state."""
+        self.stack.up_killed_after(12)
+        refused = self.stack.up()
+        assert not refused.fine
+        assert "locked" in refused.output, refused.output
+        self.stack.unlock()
+        for thing in self.stack.begun():
+            self.cluster.delete(thing, "Foreground")
+        fine(self.stack.forget_begun(), "the refresh")
+        fine(self.stack.up(), "the update after one that was killed")
+
     def leaves_nothing(self) -> None:
         """Destroyed, whole. Protected data first refuses, then outlives the stack until a person deletes it too."""
         if self.stack.config.get("slipway:protect"):

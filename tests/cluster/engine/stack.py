@@ -1,11 +1,15 @@
 """The real Pulumi engine on a copy of the project: one stack, its commands, and what each of them did."""
 
+import contextlib
 import copy
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import textwrap
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -171,6 +175,54 @@ class Stack:
     def up(self, *, timeout: float = 1200) -> Done:
         return self._update("up", "--yes", "--skip-preview", timeout=timeout)
 
+    def up_killed_after(self, resources: int, *, timeout: float = 300) -> None:
+        """Begin an update, and kill the engine with all that it started once it has made so many resources."""
+        self._count += 1
+        log = self.engine.folder / f"{self.name}-{self._count}-killed.events"
+        command, environment = self._command(
+            "up", "--yes", "--skip-preview", "--non-interactive", "--event-log", str(log)
+        )
+        with (self.engine.folder / "killed.txt").open("w+b") as said:
+            child = subprocess.Popen(
+                command,
+                cwd=self.project,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
+            end = time.monotonic() + timeout
+            try:
+                while not log.exists() or log.read_bytes().count(b'"resOutputsEvent"') < resources:
+                    assert child.poll() is None, said.seek(0) or said.read().decode()
+                    assert time.monotonic() < end, f"{resources} resources were not made within {timeout:.0f} s"
+                    time.sleep(0.02)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+
+    def unlock(self) -> None:
+        """What a person does after an update that was killed: nobody else is at work, so its lock goes."""
+        self._cli("cancel", "--yes", timeout=PATIENT_SECONDS).check()
+
+    def begun(self) -> list[dict[str, Any]]:
+        """What a killed update had begun to create, as the documentation lists it."""
+        text = self._cli("stack", "export", timeout=PATIENT_SECONDS).check().output
+        page = (REPOSITORY / "docs" / "killed-update.md").read_text(encoding="utf-8")
+        script = page.partition("python3 -c '")[2].partition("'\n")[0]
+        command = [sys.executable, "-c", textwrap.dedent(script)]
+        listed = subprocess.run(command, input=text, capture_output=True, text=True, check=True, timeout=30).stdout
+        found: list[dict[str, Any]] = []
+        for version, kind, namespace, name in map(str.split, listed.splitlines()):
+            place = {} if namespace == "-" else {"namespace": namespace}
+            found.append({"apiVersion": version, "kind": kind, "metadata": {**place, "name": name}})
+        return found
+
+    def forget_begun(self) -> Done:
+        return self._update("refresh", "--yes", "--skip-preview", "--clear-pending-creates", timeout=900)
+
     def refresh(self, *, timeout: float = 900) -> Done:
         return self._update("refresh", "--yes", "--skip-preview", timeout=timeout)
 
@@ -198,12 +250,15 @@ class Stack:
             done.events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line]
         return done
 
-    def _cli(self, *arguments: str, timeout: float) -> "Checked":
+    def _command(self, *arguments: str) -> tuple[list[str], dict[str, str]]:
         command = ["pulumi", *arguments, "--stack", self.name]
-        if arguments[0] not in ("state", "stack"):
+        if arguments[0] not in ("state", "stack", "cancel"):
             command += ["--config-file", str(self.file)]
         # The virtual environment knows the project under test by its own path: the copy comes first.
-        environment = {**self.engine.environment(), "PYTHONPATH": str(self.project)}
+        return command, {**self.engine.environment(), "PYTHONPATH": str(self.project)}
+
+    def _cli(self, *arguments: str, timeout: float) -> "Checked":
+        command, environment = self._command(*arguments)
         with subprocess.Popen(
             command,
             cwd=self.project,

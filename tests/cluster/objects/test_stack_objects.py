@@ -40,7 +40,7 @@ def test_a_stack_lives_from_its_preview_to_its_end(stack_name, life, cluster):
     namespace = life.stack.config["slipway:namespace"]["name"]
     life.previews_and_is_reviewed()
     life.recovers_from_an_object_in_the_way(namespace)
-    assert life.stack.up().fine
+    life.recovers_from_a_killed_update()
     wait_for(lambda: not unadmitted(cluster, namespace), "pods", lambda: unadmitted(cluster, namespace))
     life.stays_as_it_is("right after the first one")
 
