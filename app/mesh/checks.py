@@ -16,6 +16,7 @@ from app.mesh.model import (
     Registration,
     agent_id,
     content_digest,
+    same,
     secret_digest,
     shared,
 )
@@ -72,7 +73,7 @@ def check_registration(told: Registration, *, owner: str, token: str, now: float
     metadata = _metadata(told.metadata)
     return Record(
         id=agent_id(told.name, told.replica),
-        name=told.name,
+        name=same(told.name),
         replica=told.replica,
         endpoint=told.endpoint,
         profile=profile,
@@ -119,9 +120,9 @@ def _ability(field: str, told: Capability) -> Ability:
         raise invalid(f"{field}.description", told.description, "give at most 1024 characters")
     return Ability(
         name=told.name,
-        version=told.version,
+        version=same(told.version),
         timeout=told.timeout,
-        tags=check_tags(f"{field}.tags", told.tags),
+        tags=tuple(map(same, check_tags(f"{field}.tags", told.tags))),
         description=told.description,
         schema=_schema(f"{field}.inputSchema", told.input_schema),
     )

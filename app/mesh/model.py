@@ -200,6 +200,8 @@ class Found(Struct, frozen=True):
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Record).decode
 _profiles: WeakValueDictionary[bytes, Profile] = WeakValueDictionary()
+_texts: dict[str, str] = {}
+_MOST_TEXTS = 4_096
 
 
 def agent_id(name: str, replica: str) -> str:
@@ -217,6 +219,13 @@ def shared(profile: Profile) -> Profile:
     return _profiles.setdefault(hashlib.blake2b(_encode(profile), digest_size=16).digest(), profile)
 
 
+def same(text: str) -> str:
+    """The one object for equal texts, of those that many agents tell: names, versions and tags."""
+    if len(_texts) >= _MOST_TEXTS:
+        _texts.clear()
+    return _texts.setdefault(text, text)
+
+
 def encode_record(record: Record) -> bytes:
     return _encode(record)
 
@@ -224,7 +233,7 @@ def encode_record(record: Record) -> bytes:
 def decode_record(data: bytes) -> Record:
     """The record that was encoded. Raises msgspec.DecodeError."""
     record = _decode(data)
-    return msgspec.structs.replace(record, profile=shared(record.profile))
+    return msgspec.structs.replace(record, name=same(record.name), profile=shared(record.profile))
 
 
 def content_digest(name: str, endpoint: str, profile: Profile, metadata: dict[str, str]) -> str:

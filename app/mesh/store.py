@@ -11,6 +11,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import msgspec
+
 from app.mesh.model import Record, State
 
 OutcomeKind = Literal["registered", "changed", "same", "taken", "foreign", "full"]
@@ -52,8 +54,7 @@ class Move:
     silent: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, gc=False):
     """What happened to an agent. `record` is there when it told something new of itself."""
 
     position: str

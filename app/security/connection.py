@@ -152,6 +152,13 @@ class GuardedConnection(HttpToolsProtocol):
         self._phase = _COMPLETE
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._phase == _COMPLETE and self.cycle.response_complete:
+            self._phase = _WAITING
+            idle: Any = self  # as before its first request: nothing of the one that was answered is kept
+            idle.cycle = idle.scope = idle.headers = None
+
     def handle_websocket_upgrade(self) -> None:
         self._unwatch()
         self._phase = _ENDED

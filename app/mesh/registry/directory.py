@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
+from types import MappingProxyType
 
 import msgspec
 
@@ -14,6 +15,7 @@ from app.mesh.store import STATE_AFTER, Change
 
 _versions = count(1)
 _STREAK = 2  # heartbeats on time after which an agent counts as healthy again
+_MANY = 16  # offers of one capability from which on an index by tag is worth its memory
 
 
 class Entry(msgspec.Struct, gc=False, eq=False):
@@ -37,42 +39,71 @@ class Offer:
 
     def __init__(self, ability: Ability) -> None:
         self.ability = ability
-        self.healthy: dict[str, Entry] = {}
-        self.degraded: dict[str, Entry] = {}
+        self.healthy: Mapping[str, Entry] = _NOBODY
+        self.degraded: Mapping[str, Entry] = _NOBODY
 
     def place(self, entry: Entry) -> None:
-        agent = entry.record.id
-        self.healthy.pop(agent, None)
-        self.degraded.pop(agent, None)
+        self.drop(entry.record.id)
         if entry.state is State.HEALTHY:
-            self.healthy[agent] = entry
+            self.healthy = _with(self.healthy, entry)
         elif entry.state is State.DEGRADED:
-            self.degraded[agent] = entry
+            self.degraded = _with(self.degraded, entry)
 
     def drop(self, agent: str) -> bool:
         """Whether nobody is left."""
-        self.healthy.pop(agent, None)
-        self.degraded.pop(agent, None)
+        self.healthy = _without(self.healthy, agent)
+        self.degraded = _without(self.degraded, agent)
         return not self.healthy and not self.degraded
+
+
+_NOBODY: Mapping[str, Entry] = MappingProxyType({})
+"""Takes the place of dictionaries with nobody in them, of which there are many."""
+
+
+def _with(entries: Mapping[str, Entry], entry: Entry) -> Mapping[str, Entry]:
+    kept = entries if isinstance(entries, dict) else dict[str, Entry]()
+    kept[entry.record.id] = entry
+    return kept
+
+
+def _without(entries: Mapping[str, Entry], agent: str) -> Mapping[str, Entry]:
+    if not isinstance(entries, dict):
+        return entries
+    entries.pop(agent, None)
+    return entries or _NOBODY
 
 
 class Shelf:
     """All offers of one capability; `version` is another after each change, and never one that a shelf had before."""
 
-    __slots__ = ("by_tag", "offers", "version")
+    __slots__ = ("_by_tag", "offers", "version")
 
     def __init__(self) -> None:
         self.offers: dict[Ability, Offer] = {}
-        self.by_tag: dict[str, dict[Ability, Offer]] = {}
+        self._by_tag: dict[str, dict[Ability, Offer]] | None = None
         self.version = next(_versions)
+
+    def tagged(self, tags: tuple[str, ...]) -> Iterable[Offer]:
+        """The offers that have all of these tags."""
+        if not tags:
+            return self.offers.values()
+        index = self._by_tag
+        # Of the tags, the rarest leaves the least to look at.
+        some = self.offers if index is None else min((index.get(tag, {}) for tag in tags), key=len)
+        wanted = set(tags)
+        return (offer for ability, offer in some.items() if wanted.issubset(ability.tags))
 
     def place(self, ability: Ability, entry: Entry) -> None:
         self.version = next(_versions)
         offer = self.offers.get(ability)
         if offer is None:
             offer = self.offers[ability] = Offer(ability)
-            for tag in ability.tags:
-                self.by_tag.setdefault(tag, {})[ability] = offer
+            if self._by_tag is not None:
+                self._index(offer)
+            elif len(self.offers) > _MANY:
+                self._by_tag = {}
+                for each in self.offers.values():
+                    self._index(each)
         offer.place(entry)
 
     def drop(self, ability: Ability, agent: str) -> bool:
@@ -81,12 +112,18 @@ class Shelf:
         offer = self.offers.get(ability)
         if offer is not None and offer.drop(agent):
             del self.offers[ability]
-            for tag in ability.tags:
-                tagged = self.by_tag[tag]
-                del tagged[ability]
-                if not tagged:
-                    del self.by_tag[tag]
+            if self._by_tag is not None:
+                for tag in ability.tags:
+                    tagged = self._by_tag[tag]
+                    del tagged[ability]
+                    if not tagged:
+                        del self._by_tag[tag]
         return not self.offers
+
+    def _index(self, offer: Offer) -> None:
+        assert self._by_tag is not None  # noqa: S101 the callers have made it
+        for tag in offer.ability.tags:
+            self._by_tag.setdefault(tag, {})[offer.ability] = offer
 
 
 class Directory:

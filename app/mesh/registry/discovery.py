@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
@@ -92,7 +92,7 @@ class Discovery:
 
 
 def _search(shelf: Shelf, wanted: Range, query: Query) -> tuple[int, list[Found]]:
-    offers = [offer for offer in _candidates(shelf, query) if wanted.matches(parse_version(offer.ability.version))]
+    offers = [offer for offer in shelf.tagged(query.tags) if wanted.matches(parse_version(offer.ability.version))]
     healthy = sum(len(offer.healthy) for offer in offers)
     total = healthy + sum(len(offer.degraded) for offer in offers)
     found = _some(offers, healthy, query.limit)
@@ -102,17 +102,6 @@ def _search(shelf: Shelf, wanted: Range, query: Query) -> tuple[int, list[Found]
         degraded = ((offer, entry) for offer in offers for entry in offer.degraded.values())
         found.extend(islice(degraded, query.limit - len(found)))
     return total, [shown(offer, entry) for offer, entry in found]
-
-
-def _candidates(shelf: Shelf, query: Query) -> Iterator[Offer]:
-    if not query.tags:
-        yield from shelf.offers.values()
-        return
-    rarest = min((shelf.by_tag.get(tag, {}) for tag in query.tags), key=len)
-    tags = set(query.tags)
-    for ability, offer in rarest.items():
-        if tags.issubset(ability.tags):
-            yield offer
 
 
 def _some(offers: list[Offer], healthy: int, limit: int) -> list[tuple[Offer, Entry]]:

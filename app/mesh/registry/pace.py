@@ -18,6 +18,10 @@ class Pace:
         self._max_beats = max_beats
         self._count = 0
 
+    def stretched(self, interval: float) -> float:
+        """What an agent that wants to beat so often is asked for; the same object where that is the same."""
+        return interval if self.stretch == 1.0 else interval * self.stretch
+
     def count(self, beats: int) -> None:
         self._count += beats
 

@@ -104,7 +104,7 @@ class Replica:
     def heard(self, entry: Entry, load: float | None) -> float:
         """An agent has beaten here; the seconds after which it should again."""
         record = entry.record
-        pace = record.profile.interval * self.pace.stretch
+        pace = self.pace.stretched(record.profile.interval)
         if beaten(entry, self.clock(), pace):
             self._recovered[record.id] = None
         if load is not None:

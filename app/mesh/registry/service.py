@@ -186,7 +186,7 @@ class Registry:
         """Known here at once, whenever the store's own word of it comes."""
         replica = self.replica
         entry = replica.directory.set(record, State.HEALTHY, replica.clock(), fresh=True)
-        entry.pace = record.profile.interval * replica.pace.stretch
+        entry.pace = replica.pace.stretched(record.profile.interval)
         return entry.pace
 
     def _refuse_crowd(self, record: Record) -> None:

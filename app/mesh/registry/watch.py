@@ -26,27 +26,17 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True):
     capabilities: list[str] = []
 
 
-class Event:
+class Event(msgspec.Struct, gc=False, eq=False):
     """One change, with what was and what is known of the agent."""
 
-    __slots__ = ("_encoded", "agent", "before", "kind", "position", "record", "state")
-
-    def __init__(
-        self,
-        position: str,
-        kind: str,
-        agent: str,
-        state: State | None = None,
-        record: Record | None = None,
-        before: Record | None = None,
-    ) -> None:
-        self.position = position
-        self.kind = kind
-        self.agent = agent
-        self.state = state
-        self.record = record
-        self.before = before
-        self._encoded: bytes | None = None
+    position: str
+    kind: str
+    agent: str
+    state: State | None = None
+    record: Record | None = None
+    before: Record | None = None
+    encoded: bytes | None = None
+    """What is sent, once there was somebody to send it to."""
 
     def concerns(self, capability: str | None) -> bool:
         """Whether somebody who watches a capability wants it; what is known of nobody is everyone's."""
@@ -61,12 +51,12 @@ class Event:
 
     def encode(self) -> bytes:
         """The event as it is sent; encoded once for all readers."""
-        if self._encoded is None:
+        if self.encoded is None:
             record = self.record or self.before
             told = Told(self.agent) if record is None else _told(record, self.state)
             data = msgspec.json.encode(told)
-            self._encoded = b"event: %b\nid: %b\ndata: %b\n\n" % (self.kind.encode(), self.position.encode(), data)
-        return self._encoded
+            self.encoded = b"event: %b\nid: %b\ndata: %b\n\n" % (self.kind.encode(), self.position.encode(), data)
+        return self.encoded
 
 
 def _told(record: Record, state: State | None) -> Told:

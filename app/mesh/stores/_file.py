@@ -55,6 +55,8 @@ class AgentFile:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
+            # KiB of pages kept in this process: all that is read again is in memory anyway.
+            connection.execute("PRAGMA cache_size=-256")
             connection.executescript(_SCHEMA)
         except sqlite3.Error:
             connection.close()

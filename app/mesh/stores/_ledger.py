@@ -6,16 +6,29 @@ import asyncio
 import secrets
 import time
 from abc import ABC, abstractmethod
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
+
+import msgspec
 
 from app.mesh.model import Record, State
 from app.mesh.store import STATE_AFTER, Change, ChangeKind, MeshLimits, Move, News, OutcomeKind, Put, Snapshot
 
+Followed = asyncio.Queue[News | None]
+"""What one who follows has not read yet."""
+
+
+class Kept(msgspec.Struct, gc=False, eq=False):
+    """One agent of a ledger."""
+
+    record: Record
+    state: State
+    heard: float
+
 
 class Ledger:
-    """Agents and the latest changes. Every rule answers with the changes that it made."""
+    """Agents, and who follows what becomes of them. Every rule answers with the changes that it made."""
 
     def __init__(
         self, limits: MeshLimits, *, epoch: str | None = None, clock: Callable[[], float] = time.monotonic
@@ -23,32 +36,29 @@ class Ledger:
         self.limits = limits
         self.epoch = epoch or secrets.token_hex(6)
         self.sequence = 0
-        self.agents: dict[str, tuple[Record, State]] = {}
-        self.log: deque[Change] = deque(maxlen=limits.max_log)
+        self.agents: dict[str, Kept] = {}
         self._clock = clock
-        self._heard: dict[str, float] = {}
         self._owned: Counter[tuple[str, str]] = Counter()
         self._owners: dict[str, str] = {}
-        self._followers: list[asyncio.Queue[News | None]] = []
+        self._followers: list[Followed] = []
 
     @property
     def position(self) -> str:
         return f"{self.epoch}-{self.sequence}"
 
-    def load(self, agents: Iterable[tuple[Record, State]], log: Iterable[Change], sequence: int) -> None:
+    def load(self, agents: Iterable[tuple[Record, State]], sequence: int) -> None:
         """Begin with what was kept; everyone counts as heard just now."""
         self.agents.clear()
         self._owned.clear()
         self._owners.clear()
         for record, state in agents:
             self._keep(record, state)
-        self.log.clear()
-        self.log.extend(log)
         self.sequence = sequence
 
     def put(self, put: Put) -> tuple[OutcomeKind, Change | None]:
         record = put.record
-        known, state = self.agents.get(record.id, (None, State.GONE))
+        kept = self.agents.get(record.id)
+        known, state = (None, State.GONE) if kept is None else (kept.record, kept.state)
         owner = self._owners.get(record.name, record.owner)
         if owner != record.owner and not (known is not None and put.proved):
             return "foreign", None
@@ -56,13 +66,14 @@ class Ledger:
             if len(self.agents) >= self.limits.max_agents:
                 return "full", None
         elif known.secret == record.secret and known.digest == record.digest and state is State.HEALTHY:
-            self._heard[record.id] = self._clock()
+            self.beat((record.id,))
             return "same", None
         elif known.secret != record.secret and not put.proved and state is not State.GONE:
             return "taken", None
-        self._heard[record.id] = self._clock()
         kind: ChangeKind = "registered" if known is None or state is State.GONE else "changed"
-        return kind, self._note(kind, record.id, record)
+        change = self._note(kind, record.id, record)
+        self.beat((record.id,))
+        return kind, change
 
     def remove(self, agent: str) -> Change | None:
         return self._note("deregistered", agent) if agent in self.agents else None
@@ -70,13 +81,15 @@ class Ledger:
     def beat(self, ids: Sequence[str]) -> None:
         now = self._clock()
         for agent in ids:
-            if agent in self.agents:
-                self._heard[agent] = now
+            kept = self.agents.get(agent)
+            if kept is not None:
+                kept.heard = now
 
     def move(self, move: Move) -> Change | None:
-        _, state = self.agents.get(move.id, (None, None))
-        if state is None or (move.kind != "recovered" and self._clock() - self._heard[move.id] < move.silent):
+        kept = self.agents.get(move.id)
+        if kept is None or (move.kind != "recovered" and self._clock() - kept.heard < move.silent):
             return None
+        state = kept.state
         allowed = {
             "degraded": state is State.HEALTHY,
             "gone": state is not State.GONE,
@@ -91,62 +104,61 @@ class Ledger:
             for queue in self._followers:
                 queue.put_nowait(change)
 
-    @asynccontextmanager
-    async def follow(self, after: str | None) -> AsyncGenerator[AsyncIterator[News]]:
-        queue: asyncio.Queue[News | None] = asyncio.Queue()
-        missed = self._after(after)
+    def enter(self, after: str | None, log: Sequence[Change]) -> Followed:
+        """What was missed since a position, of the latest changes, and what will be told."""
+        queue: Followed = asyncio.Queue()
+        missed = self._after(after, log)
         if missed is None:
-            queue.put_nowait(Snapshot(self.position, list(self.agents.values()), list(self.log)))
+            agents = [(kept.record, kept.state) for kept in self.agents.values()]
+            queue.put_nowait(Snapshot(self.position, agents, list(log)))
         for change in missed or ():
             queue.put_nowait(change)
         self._followers.append(queue)
-        try:
-            yield _drain(queue)
-        finally:
-            self._followers.remove(queue)
+        return queue
+
+    def leave(self, queue: Followed) -> None:
+        """Nobody reads it any more."""
+        self._followers.remove(queue)
 
     def end(self) -> None:
         """Nothing follows any more."""
         for queue in self._followers:
             queue.put_nowait(None)
 
-    def _after(self, position: str | None) -> list[Change] | None:
+    def _after(self, position: str | None, log: Sequence[Change]) -> Sequence[Change] | None:
         if position is None:
             return None
         if position == self.position:
             return []
-        log = list(self.log)
         places = [change.position for change in log]
         return log[places.index(position) + 1 :] if position in places else None
 
     def _note(self, kind: ChangeKind, agent: str, record: Record | None = None) -> Change:
         self.sequence += 1
-        known = self.agents[agent][0] if agent in self.agents else None
         state = STATE_AFTER.get(kind)
         if state is None:
             self._drop(agent)
+        elif record is not None:
+            self._keep(record, state)
         else:
-            kept = record or known
-            assert kept is not None  # noqa: S101 a state belongs to an agent that is kept
-            self._keep(kept, state)
-        change = Change(self.position, kind, agent, record)
-        self.log.append(change)
-        return change
+            self.agents[agent].state = state
+        return Change(self.position, kind, agent, record)
 
     def _keep(self, record: Record, state: State) -> None:
         known = self.agents.get(record.id)
-        if known is None or known[0].owner != record.owner:
+        if known is None or known.record.owner != record.owner:
             if known is not None:
-                self._disown(known[0])
+                self._disown(known.record)
             if record.owner:
                 self._owned[record.name, record.owner] += 1
                 self._owners[record.name] = record.owner
-        self.agents[record.id] = (record, state)
-        self._heard.setdefault(record.id, self._clock())
+        if known is None:
+            self.agents[record.id] = Kept(record, state, self._clock())
+        else:
+            known.record, known.state = record, state
 
     def _drop(self, agent: str) -> None:
-        self._disown(self.agents.pop(agent)[0])
-        self._heard.pop(agent, None)
+        self._disown(self.agents.pop(agent).record)
 
     def _disown(self, record: Record) -> None:
         if record.owner:
@@ -157,7 +169,7 @@ class Ledger:
                     del self._owners[record.name]
 
 
-async def _drain(queue: asyncio.Queue[News | None]) -> AsyncIterator[News]:
+async def _drain(queue: Followed) -> AsyncIterator[News]:
     while (news := await queue.get()) is not None:
         yield news
 
@@ -194,14 +206,23 @@ class LedgerAgents(ABC):
         await self._change(lambda: [change for move in moves if (change := self._ledger.move(move)) is not None])
 
     async def find(self, ids: Sequence[str]) -> list[Record | None]:
-        nothing = (None, State.GONE)
-        return [self._ledger.agents.get(agent, nothing)[0] for agent in ids]
+        found = [self._ledger.agents.get(agent) for agent in ids]
+        return [None if kept is None else kept.record for kept in found]
 
-    def follow(self, after: str | None) -> AbstractAsyncContextManager[AsyncIterator[News]]:
-        return self._ledger.follow(after)
+    @asynccontextmanager
+    async def follow(self, after: str | None) -> AsyncGenerator[AsyncIterator[News]]:
+        queue = await self._enter(after)
+        try:
+            yield _drain(queue)
+        finally:
+            self._ledger.leave(queue)
 
     async def restore(self, agents: Sequence[tuple[Record, State]]) -> None:  # noqa: ARG002 (nothing is ever lost)
         return
+
+    @abstractmethod
+    async def _enter(self, after: str | None) -> Followed:
+        """Begin to follow, with the latest changes as they are kept."""
 
     @abstractmethod
     async def _change(self, work: Callable[[], list[Change]]) -> None:

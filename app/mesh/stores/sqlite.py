@@ -12,7 +12,7 @@ import msgspec
 
 from app.mesh.store import Change, MeshLimits, StoreUnavailable
 from app.mesh.stores._file import AgentFile, FolderError, set_meta, write_change, write_log
-from app.mesh.stores._ledger import LedgerAgents
+from app.mesh.stores._ledger import Followed, LedgerAgents
 
 
 class SqliteAgents(LedgerAgents):
@@ -43,7 +43,7 @@ class SqliteAgents(LedgerAgents):
             file.write(lambda database: set_meta(database, "epoch", ledger.epoch))
         else:
             ledger.epoch = epoch
-        ledger.load(file.agents(), file.log(), int(file.meta("sequence") or 0))
+        ledger.load(file.agents(), int(file.meta("sequence") or 0))
 
     async def ping(self) -> None:
         await self._file.run(lambda: self._file.meta("epoch"))
@@ -53,12 +53,22 @@ class SqliteAgents(LedgerAgents):
         async with self._writing:
             await self._file.close()
 
+    async def _enter(self, after: str | None) -> Followed:
+        async with self._writing:  # nothing happens between what is read and what will be told
+            await self._settle()
+            log = [] if after == self._ledger.position else await self._file.run(self._file.log)
+            return self._ledger.enter(after, log)
+
+    async def _settle(self) -> None:
+        """Know again what the file has, after it could not be written."""
+        if self._doubtful:
+            await self._file.run(self._load)
+            self._doubtful = False
+
     async def _change(self, work: Callable[[], list[Change]]) -> None:
         """Change the ledger and write that down; those who follow are told when it is on the disk."""
         async with self._writing:
-            if self._doubtful:
-                await self._file.run(self._load)
-                self._doubtful = False
+            await self._settle()
             changes = work()
             if not changes:
                 return
@@ -66,8 +76,9 @@ class SqliteAgents(LedgerAgents):
 
             def write(database: sqlite3.Connection) -> None:
                 for place, change in enumerate(changes, start=last - len(changes) + 1):
+                    kept = self._ledger.agents.get(change.id)
                     # The state is all that a change without a record writes, so any record will do for it.
-                    write_change(database, change, change.record or self._ledger.agents.get(change.id, (None,))[0])
+                    write_change(database, change, change.record or (None if kept is None else kept.record))
                     write_log(database, place, change)
                 database.execute("DELETE FROM log WHERE place <= ?", (last - self._ledger.limits.max_log,))
                 set_meta(database, "sequence", str(last))

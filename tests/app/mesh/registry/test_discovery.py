@@ -26,3 +26,27 @@ def test_each_lookup_begins_elsewhere_and_finds_no_agent_twice(record: Callable[
     assert len(seen) == 30
     even = {agent.id for agent in discovery.search(Query("greeting", "^1.2", ("even",)))}
     assert even == {record(replica=f"r{number}").id for number in range(30) if number % 4 == 2}
+
+
+@pytest.mark.parametrize("versions", [3, 40])
+def test_tags_choose_among_few_and_among_many_also_once_some_have_left(
+    record: Callable[..., Record], versions: int
+) -> None:
+    directory = Directory()
+    told: dict[str, set[str]] = {}
+    for number in range(versions):
+        tags = ("all", "even" if number % 2 == 0 else "odd")
+        made = record(replica=f"r{number}", capabilities=(Capability("greeting", f"1.{number}.0", tags=tags),))
+        directory.set(made, State.HEALTHY, 0.0)
+        told[made.id] = set(tags)
+    discovery = Discovery(directory)
+
+    def found(*tags: str) -> set[str]:
+        return {agent.id for agent in discovery.search(Query("greeting", tags=tags))}
+
+    for left in (None, next(iter(told))):
+        if left is not None:
+            directory.drop(left)
+            del told[left]
+        for tags in (("all",), ("even",), ("all", "odd"), ("even", "odd"), ("nothing",)):
+            assert found(*tags) == {agent for agent, has in told.items() if has.issuperset(tags)}
