@@ -13,7 +13,7 @@ from app.asgi import ASGIApp
 from app.cli._hosting import Hosting, as_app, site_of
 from app.cli._packages import Close, build_packages, build_templates
 from app.cli._pods import build_pod_launcher
-from app.cli._problems import WiringError
+from app.cli._problems import wiring_redis
 from app.gateway.children.metrics import ChildMetrics
 from app.gateway.launcher import Launcher
 from app.gateway.manager.parts import ManagerLimits, Place
@@ -129,18 +129,12 @@ def place_of(settings: Settings) -> Place:
 def build_server_store(settings: Settings) -> Store:
     """Where it is kept which servers were started: Redis, where replicas agree; a file; or this process only."""
     if settings.redis_address is not None:
-        try:
-            from app.gateway.manager.redis_store import RedisStore
-        except ImportError:
-            raise WiringError(
-                "REDIS_URL is set, but the redis package is missing: pip install 'slipway[redis]'"
-            ) from None
         host = settings.pod_ip or settings.host
         url = settings.gateway_self or f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
-        try:
+        with wiring_redis():
+            from app.gateway.manager.redis_store import RedisStore
+
             return RedisStore(settings.redis_address, owner=settings.pod_name or url, url=url)
-        except ValueError as error:
-            raise WiringError(f"REDIS_URL=(hidden) is wrong: {error}") from None
     return MemoryStore() if settings.gateway_state is None else FileStore(settings.gateway_state)
 
 

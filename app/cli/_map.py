@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.cli._equipment import Equipment
-from app.cli._problems import WiringError
+from app.cli._problems import wiring_redis
 from app.settings import Settings
 from app.toolsets.map.model import MapLimits
 from app.toolsets.map.service import Maps
@@ -35,11 +35,7 @@ def equip_map(settings: Settings, equipment: Equipment) -> None:
 def _store(settings: Settings, limits: MapLimits) -> MapStore | None:
     if settings.redis_address is None:
         return None
-    try:
+    with wiring_redis():
         from app.toolsets.map.redis import RedisMapStore
-    except ImportError:
-        raise WiringError("REDIS_URL is set, but the redis package is missing: pip install 'slipway[redis]'") from None
-    try:
+
         return RedisMapStore(settings.redis_address, limits)
-    except ValueError as error:
-        raise WiringError(f"REDIS_URL=(hidden) is wrong: {error}") from None

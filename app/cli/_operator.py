@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import signal
 import socket
-import sys
 from functools import partial
-from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from app.cli._problems import FAILED, complain
+from app.cli._start import begin
 from app.settings import Settings, variables_of_others
-from app.telemetry.logs import configure_logs
 from app.version import VERSION
 
 if TYPE_CHECKING:
@@ -27,9 +24,7 @@ logger = logging.getLogger("slipway.operator")
 
 def serve_operator(settings: Settings, lease: str) -> int:
     """Run until told to end; the exit status."""
-    # As a container's first process we would not even get the signal until there is a handler for it.
-    signal.signal(signal.SIGTERM, _leave)
-    configure_logs(level=settings.log_level, form=settings.log_format)
+    begin(settings)
     try:
         from app.kubernetes.access import NoAccess, log_in
         from app.server import BindError, bind, port_of, run_server
@@ -90,7 +85,3 @@ def duties_of(settings: Settings) -> Duties:
         registry_token=None if token is None else token.get_secret_value(),
         resync_seconds=settings.operator_resync_seconds,
     )
-
-
-def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(0)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-import signal
 import socket
-import sys
 from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from app.application import Application
-from app.cli._problems import FAILED, WiringError, complain
+from app.cli._problems import FAILED, WiringError, complain, wiring_redis
+from app.cli._start import begin
 from app.lifecycle import Lifecycle, Readiness
 from app.mesh.endpoints import EndpointPolicy
 from app.mesh.registry.access import Access
@@ -36,7 +33,6 @@ from app.security.guard import Guard
 from app.security.origins import OriginPolicy, is_loopback
 from app.security.tokens import BearerTokens, TokenFormatError
 from app.settings import Settings
-from app.telemetry.logs import configure_logs
 from app.telemetry.metrics import Metrics
 from app.version import VERSION
 
@@ -47,8 +43,7 @@ def serve_registry(settings: Settings, data: Path | None) -> int:
     """Serve until told to end; the exit status."""
     from app.server import BindError, bind, port_of, run_server
 
-    signal.signal(signal.SIGTERM, _leave)  # as a container's first process we would not even get it without
-    configure_logs(level=settings.log_level, form=settings.log_format)
+    begin(settings)
     try:
         listener = bind(settings.host, settings.port)
     except BindError as error:
@@ -131,14 +126,10 @@ def _kept(settings: Settings, data: Path | None) -> tuple[AgentStore, Pending]:
 
 
 def _redis(address: str, limits: MeshLimits) -> AgentStore:
-    try:
+    with wiring_redis():
         from app.mesh.stores.redis import RedisAgents
-    except ImportError:
-        raise WiringError("REDIS_URL is set, but the redis package is missing: pip install 'slipway[redis]'") from None
-    try:
+
         return RedisAgents(address, limits)
-    except ValueError as error:
-        raise WiringError(f"REDIS_URL=(hidden) is wrong: {error}") from None
 
 
 def _copy(data: Path | None) -> FileCopy | None:
@@ -186,7 +177,3 @@ def _say(settings: Settings, data: Path | None, port: int) -> None:
         "tokens": "required" if settings.bearer_tokens else "not required",
     }
     logger.info("serving", extra={"fields": fields})
-
-
-def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(0)

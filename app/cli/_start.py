@@ -31,6 +31,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger("slipway.start")
 
 
+def begin(settings: Settings) -> None:
+    """What comes before all else: SIGTERM ends the process, until a server handles it, and logs are as wanted."""
+    # As a container's first process we would not even get the signal until there is a handler for it.
+    signal.signal(signal.SIGTERM, _leave)
+    configure_logs(level=settings.log_level, form=settings.log_format)
+
+
 def serve(
     settings: Settings,
     *,
@@ -42,9 +49,7 @@ def serve(
 
     `bring` adds to what is served, before anything is.
     """
-    # As a container's first process we would not even get the signal until there is a handler for it.
-    signal.signal(signal.SIGTERM, _leave)
-    configure_logs(level=settings.log_level, form=settings.log_format)
+    begin(settings)
     try:
         if settings.transport == "stdio":
             return _serve_stdio(settings, bring)
@@ -66,8 +71,7 @@ def serve_application(
     settings: Settings, make: Callable[[], tuple[ASGIApp, Lifecycle]], fields: Mapping[str, object]
 ) -> int:
     """Serve, in one process, an application that is no set of tools of our own; `fields` say what it is."""
-    signal.signal(signal.SIGTERM, _leave)
-    configure_logs(level=settings.log_level, form=settings.log_format)
+    begin(settings)
     try:
         from app.server import BindError, bind, port_of, run_server
     except ModuleNotFoundError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from app.asgi import ASGIApp, LazyApp, Receive, Scope, Send
 from app.cli._equipment import Equipment, equip
-from app.cli._problems import WiringError
+from app.cli._problems import WiringError, wiring_redis
 from app.lifecycle import Lifecycle, Readiness
 from app.protocol.changes import Change
 from app.protocol.content import Implementation
@@ -99,14 +99,10 @@ def build_store(settings: Settings) -> SessionStore:
         from app.sessions.memory import MemoryStore
 
         return MemoryStore(limits)
-    try:
+    with wiring_redis():
         from app.sessions.redis import RedisStore
-    except ImportError:
-        raise WiringError("REDIS_URL is set, but the redis package is missing: pip install 'slipway[redis]'") from None
-    try:
+
         return RedisStore(settings.redis_address, limits)
-    except ValueError as error:
-        raise WiringError(f"REDIS_URL=(hidden) is wrong: {error}") from None
 
 
 def build_guard(settings: Settings) -> Guard:
