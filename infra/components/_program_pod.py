@@ -4,6 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pulumi
+from pulumi_kubernetes.apps.v1 import (
+    Deployment,
+    DeploymentSpecArgs,
+    DeploymentStrategyArgs,
+    RollingUpdateDeploymentArgs,
+)
 from pulumi_kubernetes.core.v1 import (
     ConfigMapEnvSourceArgs,
     ContainerArgs,
@@ -14,9 +20,10 @@ from pulumi_kubernetes.core.v1 import (
     VolumeArgs,
     VolumeMountArgs,
 )
-from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
 from infra import annotations, naming, pods, scheduling
+from infra.component import Component, object_name
 from infra.pods import Resources, SecretKey
 from infra.ports import Port
 from infra.scheduling import AntiAffinity
@@ -55,6 +62,30 @@ class Program:
     pull_secret: pulumi.Input[str] | None = None
     # Whether a Deployment makes the pods: then they spread by revision.
     revisions: bool = True
+
+    def deployment(
+        self, owner: Component, *, replicas: int | None, strategy: DeploymentStrategyArgs | None = None
+    ) -> pulumi.Output[str]:
+        """The Deployment called as its owner; returns that name, known once the pods are up.
+
+        No `replicas` where an autoscaler exists: a figure would undo its work at every update. Without a `strategy`,
+        there is one pod more before there is one less.
+        """
+        made = Deployment(
+            naming.child(owner.name, "deployment"),
+            metadata=ObjectMetaArgs(
+                name=owner.name, namespace=self.namespace, labels=naming.labels(owner.name, self.component)
+            ),
+            spec=DeploymentSpecArgs(
+                replicas=replicas,
+                revision_history_limit=5,
+                selector=LabelSelectorArgs(match_labels=naming.selector(owner.name, self.component)),
+                strategy=strategy or rolling(max_surge=1, max_unavailable=0),
+                template=self.template(owner.name),
+            ),
+            opts=owner.child_options(),
+        )
+        return object_name(made.metadata)
 
     def template(self, name: str) -> PodTemplateSpecArgs:
         """What the workload called `name` makes its pods from."""
@@ -137,3 +168,9 @@ class Program:
             readiness_probe=pods.http_probe("/ready", self.port, period=5, failures=2),
             lifecycle=pods.drain(self.drain_seconds),
         )
+
+
+def rolling(*, max_surge: int | str, max_unavailable: int) -> DeploymentStrategyArgs:
+    """How many pods more, and how many less, there may be while a revision takes the place of another."""
+    figures = RollingUpdateDeploymentArgs(max_surge=max_surge, max_unavailable=max_unavailable)
+    return DeploymentStrategyArgs(type="RollingUpdate", rolling_update=figures)

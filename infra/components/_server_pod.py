@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pulumi
-from pulumi_kubernetes.core.v1 import PodTemplateSpecArgs
 
 from infra import naming, pods
 from infra.commands import SERVE
@@ -53,17 +52,16 @@ def secrets(args: "McpServerArgs") -> dict[str, pods.SecretKey]:
     return {**given, **args.secret_environment}
 
 
-def template(
-    name: str,
+def program(
     args: "McpServerArgs",
     *,
     component: str,
     config_map: pulumi.Input[str],
     config: Mapping[str, pulumi.Input[str]],
     account: pulumi.Input[str],
-) -> PodTemplateSpecArgs:
-    """What the Deployment makes its pods from."""
-    program = Program(
+) -> Program:
+    """What its pods run."""
+    return Program(
         component=component,
         container=CONTAINER,
         command=SERVE,
@@ -82,7 +80,6 @@ def template(
         prometheus=args.prometheus,
         pull_secret=args.pull_secret,
     )
-    return program.template(name)
 
 
 def _allowed_hosts(name: str, args: "McpServerArgs") -> pulumi.Output[str]:

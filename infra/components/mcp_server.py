@@ -5,12 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import pulumi
-from pulumi_kubernetes.apps.v1 import (
-    Deployment,
-    DeploymentSpecArgs,
-    DeploymentStrategyArgs,
-    RollingUpdateDeploymentArgs,
-)
+from pulumi_kubernetes.apps.v1 import DeploymentStrategyArgs
 from pulumi_kubernetes.core.v1 import ConfigMap
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget, PodDisruptionBudgetSpecArgs
@@ -18,6 +13,7 @@ from pulumi_kubernetes.policy.v1 import PodDisruptionBudget, PodDisruptionBudget
 from infra import naming
 from infra.component import Component, object_name
 from infra.components import _rbac, _server_pod, _server_services
+from infra.components._program_pod import rolling
 from infra.components._rbac import Access
 from infra.components.autoscaling import Autoscaling, AutoscalingArgs, Scaling
 from infra.pods import Resources, SecretKey
@@ -127,27 +123,16 @@ class McpServer(Component):
             data=config,
             opts=self.child_options(),
         )
-        deployment = Deployment(
-            naming.child(self.name, "deployment"),
-            metadata=ObjectMetaArgs(name=self.name, namespace=args.namespace, labels=labels),
-            spec=DeploymentSpecArgs(
-                # Where an autoscaler exists, it alone decides; a figure here would undo its work at every update.
-                replicas=args.replicas if args.scaling is None else None,
-                revision_history_limit=5,
-                selector=LabelSelectorArgs(match_labels=self.selector),
-                strategy=_strategy(args.anti_affinity),
-                template=_server_pod.template(
-                    self.name,
-                    args,
-                    component=COMPONENT,
-                    config_map=object_name(config_map.metadata),
-                    config=config,
-                    account=account,
-                ),
-            ),
-            opts=self.child_options(),
+        program = _server_pod.program(
+            args,
+            component=COMPONENT,
+            config_map=object_name(config_map.metadata),
+            config=config,
+            account=account,
         )
-        return object_name(deployment.metadata)
+        return program.deployment(
+            self, replicas=args.replicas if args.scaling is None else None, strategy=_strategy(args.anti_affinity)
+        )
 
     def _services(self, args: McpServerArgs) -> None:
         self.service_name = _server_services.cluster_service(
@@ -206,12 +191,7 @@ class McpServer(Component):
 
 def _strategy(anti_affinity: AntiAffinity) -> DeploymentStrategyArgs:
     """One more pod before one less. Where pods may not share a node there may be no room for one more."""
-    return DeploymentStrategyArgs(
-        type="RollingUpdate",
-        rolling_update=RollingUpdateDeploymentArgs(
-            max_surge="25%", max_unavailable=1 if anti_affinity == "required" else 0
-        ),
-    )
+    return rolling(max_surge="25%", max_unavailable=1 if anti_affinity == "required" else 0)
 
 
 def _url(parts: Sequence[str]) -> str:

@@ -4,14 +4,8 @@ import re
 from urllib.parse import urlsplit
 
 import pulumi
-from pulumi_kubernetes.apps.v1 import (
-    Deployment,
-    DeploymentSpecArgs,
-    DeploymentStrategyArgs,
-    RollingUpdateDeploymentArgs,
-)
 from pulumi_kubernetes.core.v1 import Secret
-from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra import naming
 from infra.commands import GATEWAY as GATEWAY_COMMAND
@@ -140,22 +134,7 @@ class Gateway(Component):
             prometheus=args.prometheus,
             pull_secret=args.pull_secret,
         )
-        Deployment(
-            naming.child(self.name, "deployment"),
-            metadata=ObjectMetaArgs(
-                name=self.name, namespace=args.namespace, labels=naming.labels(self.name, COMPONENT)
-            ),
-            spec=DeploymentSpecArgs(
-                replicas=args.replicas,
-                revision_history_limit=5,
-                selector=LabelSelectorArgs(match_labels=self.selector),
-                strategy=DeploymentStrategyArgs(
-                    type="RollingUpdate", rolling_update=RollingUpdateDeploymentArgs(max_surge=1, max_unavailable=0)
-                ),
-                template=program.template(self.name),
-            ),
-            opts=self.child_options(),
-        )
+        program.deployment(self, replicas=args.replicas)
 
     def _own_edges(self, args: GatewayArgs) -> tuple[Edge, ...]:
         """To the pods it starts, on the bridge's port and those that servers name; to remote servers off HTTPS."""

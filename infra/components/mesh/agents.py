@@ -5,17 +5,10 @@ from dataclasses import dataclass, field
 
 import pulumi
 import yaml
-from pulumi_kubernetes.apps.v1 import (
-    Deployment,
-    DeploymentSpecArgs,
-    DeploymentStrategyArgs,
-    RollingUpdateDeploymentArgs,
-)
-from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
 from infra import naming
 from infra.commands import AGENT as AGENT_COMMAND
-from infra.component import Component, object_name
+from infra.component import Component
 from infra.components import _rbac, _server_services
 from infra.components._files import file_map, file_mount, file_volume
 from infra.components._program_pod import Program
@@ -128,24 +121,7 @@ class Agent(Component):
             prometheus=args.prometheus,
             pull_secret=args.pull_secret,
         )
-        deployment = Deployment(
-            naming.child(self.name, "deployment"),
-            metadata=ObjectMetaArgs(
-                name=self.name, namespace=args.namespace, labels=naming.labels(self.name, COMPONENT)
-            ),
-            spec=DeploymentSpecArgs(
-                # Where an autoscaler exists, it alone decides.
-                replicas=args.replicas if args.scaling is None else None,
-                revision_history_limit=5,
-                selector=LabelSelectorArgs(match_labels=self.selector),
-                strategy=DeploymentStrategyArgs(
-                    type="RollingUpdate", rolling_update=RollingUpdateDeploymentArgs(max_surge=1, max_unavailable=0)
-                ),
-                template=program.template(self.name),
-            ),
-            opts=self.child_options(),
-        )
-        return object_name(deployment.metadata)
+        return program.deployment(self, replicas=args.replicas if args.scaling is None else None)
 
 
 def declaration(args: AgentArgs) -> str:

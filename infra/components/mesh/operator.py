@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pulumi
-from pulumi_kubernetes.apps.v1 import Deployment, DeploymentSpecArgs, DeploymentStrategyArgs
-from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
+from pulumi_kubernetes.apps.v1 import DeploymentStrategyArgs
 
 from infra import naming
 from infra.commands import OPERATOR as OPERATOR_COMMAND
@@ -116,21 +115,8 @@ class Operator(Component):
             prometheus=args.prometheus,
             pull_secret=args.pull_secret,
         )
-        Deployment(
-            naming.child(self.name, "deployment"),
-            metadata=ObjectMetaArgs(
-                name=self.name, namespace=args.namespace, labels=naming.labels(self.name, COMPONENT)
-            ),
-            spec=DeploymentSpecArgs(
-                replicas=args.replicas,
-                revision_history_limit=5,
-                selector=LabelSelectorArgs(match_labels=self.selector),
-                # The lease decides who works, so old and new may overlap.
-                strategy=DeploymentStrategyArgs(type="RollingUpdate"),
-                template=program.template(self.name),
-            ),
-            opts=self.child_options(),
-        )
+        # The lease decides who works, so old and new may overlap.
+        program.deployment(self, replicas=args.replicas, strategy=DeploymentStrategyArgs(type="RollingUpdate"))
 
 
 def _lease_permissions(lease: str) -> tuple[Permission, ...]:
