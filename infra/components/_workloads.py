@@ -1,4 +1,6 @@
-"""What the stores and the mesh make alike: disruption budgets, volumes for copies, the job that copies."""
+"""What the stores and the mesh make alike: pods, disruption budgets, volumes for copies, the job that copies."""
+
+from collections.abc import Mapping, Sequence
 
 import pulumi
 from pulumi_kubernetes.apps.v1 import StatefulSetPersistentVolumeClaimRetentionPolicyArgs
@@ -16,9 +18,9 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget, PodDisruptionBudgetSpecArgs
 
-from infra import naming
+from infra import naming, scheduling
 from infra.component import Component, object_name
-from infra.pods import restricted_pod
+from infra.pods import restricted_pod, scratch_volume
 from infra.storage import Backup, Storage
 
 BACKUP_DIR = "/backups"
@@ -40,6 +42,34 @@ def disruption_budget(
             selector=LabelSelectorArgs(match_labels=naming.selector(name, component)),
         ),
         opts=owner.child_options(),
+    )
+
+
+def pod_template(
+    name: str,
+    component: str,
+    container: ContainerArgs,
+    volumes: Sequence[VolumeArgs],
+    *,
+    user: int,
+    grace_seconds: int | None = None,
+    per_revision: bool = False,
+    annotations: Mapping[str, pulumi.Input[str]] | None = None,
+) -> PodTemplateSpecArgs:
+    """Pods of others' programs, apart from each other as far as can be, with a folder to write to beside `volumes`."""
+    selector = naming.selector(name, component)
+    return PodTemplateSpecArgs(
+        metadata=ObjectMetaArgs(labels=naming.labels(name, component), annotations=annotations),
+        spec=PodSpecArgs(
+            containers=[container],
+            automount_service_account_token=False,
+            enable_service_links=False,
+            security_context=restricted_pod(user),
+            affinity=scheduling.apart(selector),
+            topology_spread_constraints=scheduling.evenly(selector, per_revision=per_revision),
+            termination_grace_period_seconds=grace_seconds,
+            volumes=[*volumes, scratch_volume()],
+        ),
     )
 
 

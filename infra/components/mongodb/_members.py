@@ -20,10 +20,10 @@ from pulumi_kubernetes.core.v1 import (
 )
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
-from infra import annotations, naming, pods, scheduling
+from infra import annotations, naming, pods
 from infra.component import Component, object_name
 from infra.components._files import file_mount, file_volume
-from infra.components._workloads import claim_retention, claim_template
+from infra.components._workloads import claim_retention, claim_template, pod_template
 from infra.components.mongodb import _credentials as secrets
 from infra.components.mongodb._args import MongodbArgs
 from infra.pods import Resources
@@ -112,26 +112,18 @@ def workload(
             service_name=secrets.headless(name) if several else name,
             pod_management_policy="Parallel" if several else None,
             selector=LabelSelectorArgs(match_labels=selector),
-            template=PodTemplateSpecArgs(
-                metadata=ObjectMetaArgs(
-                    labels=labels,
-                    annotations={annotations.CONFIG_CHECKSUM: annotations.checksum(init_scripts(args.init_scripts))},
-                ),
-                spec=PodSpecArgs(
-                    containers=[container],
-                    automount_service_account_token=False,
-                    enable_service_links=False,
-                    security_context=pods.restricted_pod(MONGODB_USER),
-                    affinity=scheduling.apart(selector),
-                    topology_spread_constraints=scheduling.evenly(selector, per_revision=False),
-                    termination_grace_period_seconds=_GRACE_SECONDS,
-                    volumes=[
-                        file_volume("scripts", scripts),
-                        file_volume("init", init),
-                        *([_key_file(server_secret)] if several else []),
-                        pods.scratch_volume(),
-                    ],
-                ),
+            template=pod_template(
+                name,
+                COMPONENT,
+                container,
+                [
+                    file_volume("scripts", scripts),
+                    file_volume("init", init),
+                    *([_key_file(server_secret)] if several else []),
+                ],
+                user=MONGODB_USER,
+                grace_seconds=_GRACE_SECONDS,
+                annotations={annotations.CONFIG_CHECKSUM: annotations.checksum(init_scripts(args.init_scripts))},
             ),
             volume_claim_templates=[claim_template("data", name, COMPONENT, args.storage)],
             persistent_volume_claim_retention_policy=claim_retention(protect=args.protect),

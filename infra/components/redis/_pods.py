@@ -9,16 +9,15 @@ from pulumi_kubernetes.core.v1 import (
     ExecActionArgs,
     LifecycleArgs,
     LifecycleHandlerArgs,
-    PodSpecArgs,
     PodTemplateSpecArgs,
     ProbeArgs,
     VolumeArgs,
     VolumeMountArgs,
 )
-from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from infra import naming, pods, scheduling
+from infra import pods
 from infra.components._files import file_mount, file_volume
+from infra.components._workloads import pod_template
 from infra.components.redis._args import MASTER_SET, RedisArgs
 from infra.components.redis._nodes import PASSWORD_KEY, Nodes
 from infra.config.quantities import amount
@@ -135,20 +134,8 @@ def sentinel_template(
 def _template(
     name: str, component: str, parts: Parts, container: ContainerArgs, volumes: list[VolumeArgs]
 ) -> PodTemplateSpecArgs:
-    selector = naming.selector(name, component)
-    return PodTemplateSpecArgs(
-        metadata=ObjectMetaArgs(labels=naming.labels(name, component)),
-        spec=PodSpecArgs(
-            containers=[container],
-            automount_service_account_token=False,
-            enable_service_links=False,
-            security_context=pods.restricted_pod(REDIS_USER),
-            affinity=scheduling.apart(selector),
-            topology_spread_constraints=scheduling.evenly(selector, per_revision=False),
-            termination_grace_period_seconds=_GRACE_SECONDS,
-            volumes=[*volumes, file_volume("scripts", parts.scripts), pods.scratch_volume()],
-        ),
-    )
+    volumes = [*volumes, file_volume("scripts", parts.scripts)]
+    return pod_template(name, component, container, volumes, user=REDIS_USER, grace_seconds=_GRACE_SECONDS)
 
 
 def _script_probe(script: str, *, period: int, failures: int) -> ProbeArgs:

@@ -4,18 +4,16 @@ import pulumi
 from pulumi_kubernetes.apps.v1 import Deployment, DeploymentSpecArgs
 from pulumi_kubernetes.core.v1 import (
     ContainerArgs,
-    PodSpecArgs,
-    PodTemplateSpecArgs,
     Service,
     ServicePortArgs,
     ServiceSpecArgs,
 )
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
-from infra import annotations, naming, pods, scheduling
+from infra import annotations, naming, pods
 from infra.component import Component, object_name
 from infra.components._files import file_map, file_mount, file_volume, texts
-from infra.components._workloads import disruption_budget
+from infra.components._workloads import disruption_budget, pod_template
 from infra.components.redis._nodes import PASSWORD_KEY, Nodes
 from infra.components.redis._pods import Parts
 from infra.pods import Resources
@@ -72,22 +70,14 @@ def make(owner: Component, parts: Parts) -> pulumi.Output[str]:
         spec=DeploymentSpecArgs(
             replicas=2,
             selector=LabelSelectorArgs(match_labels=selector),
-            template=PodTemplateSpecArgs(
-                metadata=ObjectMetaArgs(
-                    labels=labels,
-                    annotations={
-                        annotations.CONFIG_CHECKSUM: config.apply(lambda text: annotations.checksum({"": text}))
-                    },
-                ),
-                spec=PodSpecArgs(
-                    containers=[container],
-                    automount_service_account_token=False,
-                    enable_service_links=False,
-                    security_context=pods.restricted_pod(_HAPROXY_USER),
-                    affinity=scheduling.apart(selector),
-                    topology_spread_constraints=scheduling.evenly(selector),
-                    volumes=[file_volume("config", config_map), pods.scratch_volume()],
-                ),
+            template=pod_template(
+                name,
+                COMPONENT,
+                container,
+                [file_volume("config", config_map)],
+                user=_HAPROXY_USER,
+                per_revision=True,
+                annotations={annotations.CONFIG_CHECKSUM: config.apply(lambda text: annotations.checksum({"": text}))},
             ),
         ),
         opts=owner.child_options(),
