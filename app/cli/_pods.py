@@ -54,6 +54,7 @@ def build_pod_launcher(settings: Settings, config: Path | None, metrics: Collect
         environment_secret=settings.pod_environment_secret,
         pull_secret=settings.pod_pull_secret,
         port=declared.pods.port or 8000,
+        patience=20.0 if ours else 3.0,  # in a pod, what is away comes back; elsewhere somebody waits
     )
     return PodLauncher(Api(partial(log_in, settings.kubeconfig, environment)), options, PodMetrics(metrics))
 

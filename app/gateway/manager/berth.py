@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from app.gateway.launcher import LaunchError
 from app.gateway.manager.bringing_up import Running
 from app.gateway.manager.parts import Parts
 from app.gateway.spec import LaunchSpec
@@ -81,6 +82,9 @@ class Berth:
         try:
             async with asyncio.timeout(self._parts.limits.stop_seconds):
                 await step
+        except LaunchError as error:
+            fields = {"server": self._id, "reason": str(error)}
+            logger.warning("a step of stopping failed", extra={"fields": fields})
         except Exception:
             logger.exception("a step of stopping failed", extra={"fields": {"server": self._id}})
 

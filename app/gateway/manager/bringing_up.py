@@ -146,6 +146,9 @@ class Attempt:
         try:
             async with asyncio.timeout(self._parts.limits.stop_seconds):
                 await self._parts.launcher.stop(launch.id)
+        except LaunchError as error:
+            fields = {"server": self._id, "reason": str(error)}
+            logger.warning("what failed to start could not be stopped", extra={"fields": fields})
         except Exception:
             logger.exception("what failed to start could not be stopped", extra={"fields": {"server": self._id}})
         self._parts.launches.forget(launch.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import suppress
@@ -12,9 +13,10 @@ from typing import Any, Final
 from app.gateway.launcher import Launched, LaunchError, UrlEndpoint
 from app.gateway.pods.api import Api, inside, pause
 from app.gateway.pods.asking import NoPods, PodApi
+from app.gateway.pods.labels import created_at, digest_of, name_of, server_of
 from app.gateway.pods.manifest import manifest, pod_name
 from app.gateway.pods.metrics import PodMetrics
-from app.gateway.pods.options import DIGEST, GATEWAY, SERVER, PodOptions
+from app.gateway.pods.options import GATEWAY, PodOptions
 from app.gateway.pods.reasons import seen, told_by
 from app.gateway.pods.server import PodServer
 from app.gateway.pods.watching import Change, Told, Watching
@@ -26,7 +28,12 @@ from app.sessions.tasks import stop
 logger = logging.getLogger("slipway.gateway.pods")
 
 _LOOK_AGAIN: Final = 5.0
+_QUICK: Final = 3.0
+"""Seconds that the cluster has to answer where somebody only asks how it is."""
+_STILL: Final = 2.0
+"""Seconds for which a cluster that did not answer is not asked again."""
 _BURIED: Final = 1_000
+_REMEDY: Final = ": have KUBECONFIG name a cluster that runs, or set MCP_LAUNCHER=process"
 
 
 class PodLauncher:
@@ -44,6 +51,8 @@ class PodLauncher:
         self._watches: set[Watch] = set()
         self._work: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
+        self._away = ""
+        self._away_until = 0.0
         self._watching: list[Watching] = []
 
     async def start(self, spec: LaunchSpec) -> Launched:
@@ -60,7 +69,7 @@ class PodLauncher:
             return Launched(spec.id, "running", spec.digest(), endpoint)
         await self._open()
         server = self._server(spec.id, spec.digest(), spec)
-        others = [pod for pod in self._of(spec.id) if _digest(pod) != server.digest]
+        others = [pod for pod in self._of(spec.id) if digest_of(pod) != server.digest]
         self._servers[spec.id] = server
         if known is not None:
             await known.let_go()
@@ -71,7 +80,7 @@ class PodLauncher:
                 del self._servers[spec.id]
             raise
         for pod in others:
-            self._begin(self._discard(pod), f"delete {_name(pod)}")
+            self._begin(self._discard(pod), f"delete {name_of(pod)}")
         return server.launched()
 
     async def stop(self, server_id: str) -> None:
@@ -94,8 +103,8 @@ class PodLauncher:
             logger.warning("what runs already is not known: %s", error)
             return []
         found: list[Launched] = []
-        for pod in sorted(self._known.values(), key=_created, reverse=True):
-            name, digest = _server(pod), _digest(pod)
+        for pod in sorted(self._known.values(), key=created_at, reverse=True):
+            name, digest = server_of(pod), digest_of(pod)
             if name not in self._servers and not seen(pod).over:
                 server = self._servers[name] = self._server(name, digest, None)
                 server.take(pod)
@@ -115,7 +124,7 @@ class PodLauncher:
 
     async def check(self) -> None:
         """Raises `NoPods` while pods cannot be made, or what becomes of them is not told."""
-        await self._open()
+        await self._open(_QUICK)
         for watching in self._watching:
             if watching.problem:
                 raise NoPods("pods are not followed: the Kubernetes API does not answer")
@@ -132,23 +141,30 @@ class PodLauncher:
 
     # From here on: how it is done.
 
-    async def _open(self) -> None:
+    async def _open(self, patience: float | None = None) -> None:
         """Know of every pod of this gateway, from now on. Raises `LaunchError`."""
         async with self._opening:
             if self._watching:
                 return
+            if time.monotonic() < self._away_until:
+                raise LaunchError(self._away)
+            patience = self.options.patience if patience is None else min(patience, self.options.patience)
             selector = {"labelSelector": f"{GATEWAY}={self.options.gateway}"}
             pods = Watching(self._pods.api, self._pods.path(), selector, Told(self._listed, self._changed))
             warnings = {"fieldSelector": "involvedObject.kind=Pod,type=Warning"}
             told = Told(lambda _: None, self._event)
             events = Watching(self._pods.api, self._pods.path(kind="events"), warnings, told)
             try:
-                await pods.open()
+                await pods.open(patience)
             except (ApiError, ApiAway) as error:
-                raise LaunchError(f"the pods of {self.options.namespace!r} are not known: {error}") from None
+                self._away = f"the pods of {self.options.namespace!r} are not known: {error}"
+                if isinstance(error, ApiAway):
+                    self._away += _REMEDY
+                    self._away_until = time.monotonic() + _STILL
+                raise LaunchError(self._away) from None
             self._watching.append(pods)
             try:
-                await events.open()
+                await events.open(patience)
                 self._watching.append(events)
             except (ApiError, ApiAway) as error:
                 logger.warning("reasons that only events tell will be missing: %s", error)
@@ -156,7 +172,7 @@ class PodLauncher:
     async def _moor(self, server: PodServer) -> None:
         """Give a server its pod: one that is there, or a new one."""
         for pod in self._of(server.id):
-            if _digest(pod) == server.digest and not seen(pod).over:
+            if digest_of(pod) == server.digest and not seen(pod).over:
                 server.take(pod)
                 return
         pod = await self._make(server)
@@ -167,7 +183,7 @@ class PodLauncher:
 
     async def _make(self, server: PodServer) -> Object:
         assert server.spec is not None  # noqa: S101 - only those are made
-        taken = {_name(pod) for pod in self._known.values()}
+        taken = {name_of(pod) for pod in self._known.values()}
         for suffix in ("", *server.suffixes()):
             name = pod_name(self.options, server.id, server.digest, suffix)
             if name in taken:
@@ -179,7 +195,7 @@ class PodLauncher:
                 self._metrics.refused.inc()
                 raise
             self._metrics.created.inc()
-            if made is not None and _digest(made) == server.digest and not seen(made).over:
+            if made is not None and digest_of(made) == server.digest and not seen(made).over:
                 return made
         raise LaunchError(f"no name is left for the pod of {server.id!r}: delete those that are being deleted")
 
@@ -188,7 +204,7 @@ class PodLauncher:
         failed = 0
         await pause(min(server.replaced, 6))
         while self._servers.get(server.id) is server and not server.stopping and server.spec is not None:
-            if any(_digest(pod) != server.digest and not seen(pod).over for pod in self._of(server.id)):
+            if any(digest_of(pod) != server.digest and not seen(pod).over for pod in self._of(server.id)):
                 server.fail("another gateway runs it with other settings")
                 return
             try:
@@ -203,7 +219,7 @@ class PodLauncher:
 
     async def _end(self, pod: Object) -> None:
         """Delete a pod and wait until it is gone."""
-        uid, name = pod["metadata"]["uid"], _name(pod)
+        uid, name = pod["metadata"]["uid"], name_of(pod)
         gone = self._gone.setdefault(uid, asyncio.Event())
         waited = 0.0
         grace: int | None = None
@@ -240,7 +256,7 @@ class PodLauncher:
             self._bury(pod)
         elif uid not in self._buried:
             self._known[uid] = pod
-        server = self._servers.get(_server(pod))
+        server = self._servers.get(server_of(pod))
         if server is None or server.uid != uid or server.stopping:
             return
         over = change == "DELETED" or server.update(pod)
@@ -248,7 +264,7 @@ class PodLauncher:
             self._metrics.lost.inc()
             server.lose(deleted=change == "DELETED")
             if change != "DELETED":
-                self._begin(self._discard(pod), f"delete {_name(pod)}")
+                self._begin(self._discard(pod), f"delete {name_of(pod)}")
             if server.spec is not None:
                 self._begin(self._replace(server), f"replace the pod of {server.id}")
 
@@ -262,12 +278,12 @@ class PodLauncher:
     def _event(self, change: Change, event: Object) -> None:
         uid = str(inside(event, "involvedObject").get("uid"))
         pod = self._known.get(uid) if change != "DELETED" else None
-        server = self._servers.get(_server(pod)) if pod is not None else None
+        server = self._servers.get(server_of(pod)) if pod is not None else None
         if server is not None and server.uid == uid:
             server.warn(told_by(event))
 
     def _of(self, server_id: str) -> list[Object]:
-        return [pod for pod in self._known.values() if _server(pod) == server_id]
+        return [pod for pod in self._known.values() if server_of(pod) == server_id]
 
     def _server(self, server_id: str, digest: str, spec: LaunchSpec | None) -> PodServer:
         return PodServer(self._pods, server_id, digest, spec, self._tell, self._recycle)
@@ -276,7 +292,7 @@ class PodLauncher:
         """What lives on in its pod without us ends with that."""
         pod = self._known.get(server.uid or "")
         if pod is not None and not server.stopping:
-            self._begin(self._discard(pod), f"recycle {_name(pod)}")
+            self._begin(self._discard(pod), f"recycle {name_of(pod)}")
 
     def _tell(self, server: PodServer) -> None:
         if self._servers.get(server.id) in (server, None):
@@ -288,19 +304,3 @@ class PodLauncher:
         task = asyncio.create_task(work, name=name)
         self._work.add(task)
         task.add_done_callback(self._work.discard)
-
-
-def _name(pod: Object) -> str:
-    return str(pod["metadata"]["name"])
-
-
-def _server(pod: Object) -> str:
-    return str(inside(pod["metadata"], "labels").get(SERVER) or "")
-
-
-def _digest(pod: Object) -> str:
-    return str(inside(pod["metadata"], "annotations").get(DIGEST) or "")
-
-
-def _created(pod: Object) -> str:
-    return str(pod["metadata"].get("creationTimestamp") or "")

@@ -46,5 +46,7 @@ class PodOptions:
     """Seconds after which a server leaves a node that does not answer."""
     most_sessions: int = 8
     """Sessions of one server that is spoken to through the exec API."""
+    patience: float = 20.0
+    """Seconds that the cluster has to answer before its pods are called unknown."""
     after_input: float = 2.0
     """Seconds that a process started through the exec API has to end, once its input ended."""

@@ -20,6 +20,8 @@ logger = logging.getLogger("slipway.gateway.pods")
 _ASKED = 240
 """Seconds after which the server ends a watch, and another one goes on from there."""
 _PAGE = "500"
+_PATIENCE = 20.0
+_BUSY = 1.0  # seconds that the last attempt may take longer
 
 Change = Literal["ADDED", "MODIFIED", "DELETED"]
 
@@ -46,9 +48,13 @@ class Watching:
         self.problem = ""
         """Why it is not followed just now."""
 
-    async def open(self) -> None:
+    async def open(self, patience: float) -> None:
         """Returns once all that there is was told. Raises `ApiError` and `ApiAway`."""
-        await self._list()
+        try:
+            async with asyncio.timeout(patience + _BUSY):
+                await self._list(patience)
+        except TimeoutError:
+            raise ApiAway(f"the Kubernetes API does not answer within {patience:g} s") from None
         self._task = asyncio.create_task(self._follow(), name=f"watch {self._path}")
 
     async def close(self) -> None:
@@ -87,11 +93,11 @@ class Watching:
                     logger.warning("changes cannot be followed: trying again", extra={"fields": fields})
                 await pause(failed)
 
-    async def _list(self) -> None:
+    async def _list(self, patience: float = _PATIENCE) -> None:
         query = {**self._query, "limit": _PAGE}
         found: list[Object] = []
         while True:
-            page = await self._api.request("GET", self._path, query)
+            page = await self._api.request("GET", self._path, query, patience=patience)
             found += page.get("items") or []
             metadata: Object = page.get("metadata") or {}
             if not metadata.get("continue"):

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 from hygiene import descendants
@@ -16,6 +17,7 @@ from yard import FakeLauncher
 
 from app.cli._gateway import place_of
 from app.gateway.api import Refused, ServerFailed, UnknownServer, read_config
+from app.gateway.children.listening import free_port
 from app.gateway.launcher import Launched, LaunchError
 from app.gateway.manager.model import Conflict
 from app.gateway.spec import SecretRef
@@ -166,3 +168,18 @@ def test_every_mistake_of_a_config_is_told_at_once_and_no_value_of_the_environme
 def test_servers_run_where_the_settings_say(monkeypatch, said, place):
     monkeypatch.setenv("MCP_LAUNCHER", said)
     assert place_of(Settings.load()) == place
+
+
+async def test_without_a_cluster_it_says_so_within_seconds(monkeypatch, tmp_path):
+    nowhere = {"clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{free_port()}"}}]}
+    context = [{"name": "c", "context": {"cluster": "c", "user": "u"}}]
+    file = tmp_path / "kubeconfig"
+    users = [{"name": "u", "user": {"token": "t"}}]
+    file.write_text(yaml.safe_dump({**nowhere, "contexts": context, "users": users, "current-context": "c"}))
+    monkeypatch.setenv("KUBECONFIG", str(file))
+    monkeypatch.setenv("MCP_LAUNCHER", "pods")
+    async with asyncio.timeout(15), MCPKubernetesManager(namespace="archon") as manager:
+        found = await manager.sidecar.health_check()
+        assert not found["healthy"]
+        with pytest.raises(ServerFailed, match=r"the pods of 'archon' are not known: .*set MCP_LAUNCHER=process"):
+            await manager.start_external_server(OWN)
