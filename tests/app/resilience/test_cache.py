@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from clock import Clock
 
 from app.resilience import SingleFlight, StaleCache, TokenBucket
 
@@ -26,13 +27,6 @@ class Source:
         if self.down:
             raise Down
         return self.asked
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

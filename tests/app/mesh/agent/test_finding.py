@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from clock import Clock
 
 from app.mesh.agent.budget import RetryBudget
 from app.mesh.agent.directory import RegistryAway
@@ -34,19 +35,12 @@ class Told:
         return answer
 
 
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 async def no_such_host(host: str, port: int) -> list[str]:
     raise OSError(f"{host}:{port}")
 
 
 async def test_the_registry_is_asked_once_while_its_answer_is_fresh_and_by_its_tag_after_that() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     told = Told(([found("http://10.0.0.1:8080")], '"a"'), (None, '"a"'), ([], '"b"'))
     finder = Finder(told, service=None, fresh=5, clock=clock)
     first = await finder.candidates(NEED)
@@ -58,7 +52,7 @@ async def test_the_registry_is_asked_once_while_its_answer_is_fresh_and_by_its_t
 
 
 async def test_what_was_known_serves_while_the_registry_is_away() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     told = Told(([found("http://10.0.0.1:8080")], '"a"'), RegistryAway("gone"), (None, '"a"'))
     finder = Finder(told, service="{agent}-headless.mesh.svc", clock=clock, resolve=no_such_host)
     before = await finder.candidates(NEED)
@@ -69,7 +63,7 @@ async def test_what_was_known_serves_while_the_registry_is_away() -> None:
 
 
 async def test_dns_lists_the_pods_of_now_while_the_registry_is_away() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     asked: list[tuple[str, int]] = []
 
     async def resolve(host: str, port: int) -> list[str]:
@@ -114,7 +108,7 @@ async def test_the_healthy_and_the_least_busy_are_asked_first() -> None:
 
 @pytest.mark.parametrize(("calls", "retries"), [(0, 100), (500, 200)])
 def test_retries_are_a_share_of_the_calls_and_ten_a_second(calls: int, retries: int) -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     budget = RetryBudget(clock=clock)
     for _ in range(calls):
         budget.called()

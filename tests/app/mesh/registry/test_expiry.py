@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from clock import Clock
 
 from app.mesh.model import Record, State
 from app.mesh.registry.directory import Directory, beaten
@@ -17,17 +18,9 @@ from app.mesh.store import Change
 from app.mesh.stores.memory import MemoryAgents
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture
