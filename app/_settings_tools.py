@@ -1,4 +1,4 @@
-"""What the toolsets `war`, `search` and `documents` read from the environment; a part of `app.settings`."""
+"""What the toolsets `map`, `war`, `search` and `documents` read from the environment; a part of `app.settings`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,36 @@ _MIB = 1024 * 1024
 
 
 class ToolSettings(BaseSettings):
-    """The services and stores that these toolsets ask, and how much of them."""
+    """How much these toolsets keep, and the services and stores that they ask."""
+
+    # The maps of the toolset "map".
+    map_ttl: float = Field(
+        86_400.0,
+        gt=0,
+        le=31_536_000,
+        validation_alias=env("MCP_MAP_TTL"),
+        description="seconds a map stays after it was last changed or read, up to a year (31536000)",
+    )
+    map_max_maps: int = Field(
+        10_000, ge=1, validation_alias=env("MCP_MAP_MAX_MAPS"), description="maps kept at once, 1 or more"
+    )
+    map_max_markers: int = Field(
+        2_000, ge=1, le=20_000, validation_alias=env("MCP_MAP_MAX_MARKERS"), description="markers a map, 1 to 20000"
+    )
+    map_max_layer_bytes: int = Field(
+        _MIB,
+        ge=1024,
+        le=64 * _MIB,
+        validation_alias=env("MCP_MAP_MAX_LAYER_BYTES"),
+        description="bytes of GeoJSON a layer, 1024 to 67108864",
+    )
+    map_max_bytes: int = Field(
+        8 * _MIB,
+        ge=1024,
+        le=256 * _MIB,
+        validation_alias=env("MCP_MAP_MAX_BYTES"),
+        description="bytes a map, 1024 to 268435456",
+    )
 
     # The war of the toolset "war".
     war_url: HttpUrl = Field(

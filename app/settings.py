@@ -116,35 +116,6 @@ class Settings(ToolSettings, MeshSettings, GatewaySettings, PackageSettings):
         description="bytes of resumable events kept for one session, 1024 or more",
     )
 
-    # The maps of the toolset "map".
-    map_ttl: float = Field(
-        86_400.0,
-        gt=0,
-        le=31_536_000,
-        validation_alias=env("MCP_MAP_TTL"),
-        description="seconds a map stays after it was last changed or read, up to a year (31536000)",
-    )
-    map_max_maps: int = Field(
-        10_000, ge=1, validation_alias=env("MCP_MAP_MAX_MAPS"), description="maps kept at once, 1 or more"
-    )
-    map_max_markers: int = Field(
-        2_000, ge=1, le=20_000, validation_alias=env("MCP_MAP_MAX_MARKERS"), description="markers a map, 1 to 20000"
-    )
-    map_max_layer_bytes: int = Field(
-        1024 * 1024,
-        ge=1024,
-        le=64 * 1024 * 1024,
-        validation_alias=env("MCP_MAP_MAX_LAYER_BYTES"),
-        description="bytes of GeoJSON a layer, 1024 to 67108864",
-    )
-    map_max_bytes: int = Field(
-        8 * 1024 * 1024,
-        ge=1024,
-        le=256 * 1024 * 1024,
-        validation_alias=env("MCP_MAP_MAX_BYTES"),
-        description="bytes a map, 1024 to 268435456",
-    )
-
     # Who may call.
     allowed_hosts: Names = Field(
         (),
