@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -14,7 +13,7 @@ from app.protocol.handlers import ResourceNotFound
 from app.sessions.store import StoreUnavailable
 from app.toolsets import CallContext, Offer, ToolAnnotations, ToolFailure, ToolsetRegistry, resource_template, tool
 from app.toolsets.map.geojson import GeoJsonChecker, InvalidGeoJson
-from app.toolsets.map.geometry import bearing, distance
+from app.toolsets.map.geometry import distance
 from app.toolsets.map.model import DEFAULT_SESSION, Edit, Edited, Snapshot, encoded, is_session
 from app.toolsets.map.service import Maps
 from app.toolsets.map.shapes import (
@@ -29,7 +28,6 @@ from app.toolsets.map.shapes import (
     Label,
     Latitude,
     LayerSet,
-    Leg,
     Longitude,
     MapContents,
     MapSession,
@@ -46,6 +44,7 @@ from app.toolsets.map.shapes import (
     view_of,
 )
 from app.toolsets.map.store import EditRefused
+from app.toolsets.map.way import point_of, way_along
 
 URI = "map://state/"
 _IN_A_THREAD = 64 * 1024
@@ -174,14 +173,7 @@ class MapTools:
         snapshot = Snapshot()
         if any(place.marker is not UNSET for place in places):
             snapshot = await self._read(_session(context, map_session))
-        points = [_point(place, number, snapshot) for number, place in enumerate(places)]
-        legs: list[Leg] = []
-        for (latitude, longitude), (next_latitude, next_longitude) in pairwise(points):
-            way = (latitude, longitude, next_latitude, next_longitude)
-            turn = bearing(*way)
-            legs.append(Leg(round(distance(*way), 1), None if turn is None else round(turn, 2) % 360))
-        total = sum(leg.metres for leg in legs)
-        return Distance(round(total, 1), round(total / 1000, 4), legs)
+        return way_along([point_of(place, number, snapshot) for number, place in enumerate(places)])
 
     async def find_nearby(
         self,
@@ -282,22 +274,6 @@ def _session(context: CallContext, name: str | None) -> str:
 
 def _where(session: str, version: int) -> dict[str, Any]:
     return {"session": session, "version": version, "page": f"/map/{session}"}
-
-
-def _point(place: Place, number: int, snapshot: Snapshot) -> tuple[float, float]:
-    latitude, longitude, name = place.latitude, place.longitude, place.marker
-    if name is UNSET and latitude is not UNSET and longitude is not UNSET:
-        return latitude, longitude
-    if name is UNSET or latitude is not UNSET or longitude is not UNSET:
-        raise ToolFailure(f"Argument 'places[{number}]': send either latitude and longitude, or marker.")
-    entry = snapshot.entries["marker"].get(name)
-    if entry is None:
-        raise ToolFailure(
-            f"Argument 'places[{number}].marker' is \"{name}\": there is no such marker on this map. "
-            "get_state lists the ids that there are."
-        )
-    marker = marker_of(name, entry.values)
-    return marker.latitude, marker.longitude
 
 
 def _again(error: StoreUnavailable) -> str:
