@@ -16,12 +16,12 @@ from app.cli._pods import build_pod_launcher
 from app.cli._problems import wiring_redis
 from app.gateway.children.metrics import ChildMetrics
 from app.gateway.launcher import Launcher
-from app.gateway.manager.parts import ManagerLimits, Place
+from app.gateway.manager.parts import ManagerLimits
 from app.gateway.manager.store import FileStore, MemoryStore, Store
 from app.gateway.processes import ProcessLauncher
 from app.gateway.resolving import ResolveOptions, Resolver
 from app.gateway.running import Gateway, GatewayOptions
-from app.gateway.spec import Limits
+from app.gateway.spec import Limits, Place
 from app.gateway.templates import Templates
 from app.gateway.upstreams import UpstreamOptions
 from app.kubernetes.access import in_a_pod

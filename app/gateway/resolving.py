@@ -6,12 +6,11 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
-from urllib.parse import urlsplit
 
 from app.gateway._addresses import AddressRefused, checked_url
+from app.gateway._reaching import listening, transport_of, usual_port
 from app.gateway.pinning import Packages, PinDelayed, PinRefused, Run, Wanted, client_command
-from app.gateway.spec import LaunchSpec, Limits, Pin, ServerSpec, ServerType, Transport
+from app.gateway.spec import LaunchSpec, Limits, Pin, Place, ServerSpec, ServerType, Transport
 from app.gateway.templates import ECOSYSTEMS, Template, Templates, template_name
 from app.gateway.templates._fill import Filled, fill
 from app.packages.facts import Mode, NoSuchPackage, PackageError, RegistryAway
@@ -19,17 +18,6 @@ from app.packages.names import Ecosystem, NotAllowedText, package_name, package_
 from app.packages.policy import Policy, PolicyError
 
 logger = logging.getLogger("slipway.gateway.resolving")
-
-Place = Literal["process", "pod"]
-_ARCHON_PORT = 8051
-_PORT = 8000
-_TRANSPORTS: dict[ServerType, Transport] = {
-    "npx": "stdio",
-    "uv": "stdio",
-    "archon": "sse",
-    "image": "http",
-    "remote": "http",
-}
 
 
 class ResolveError(Exception):
@@ -170,9 +158,9 @@ class Resolver:
             image = self._image(work, template)
         else:
             url = await self._url(work, template)
-        transport = work.spec.transport or _transport(kind, template, url)
+        transport = work.spec.transport or transport_of(kind, template, url)
         port = self._port(work, kind, transport, template)
-        environment = {**_listening(kind, transport, port, self.options.place), **filled.environment}
+        environment = {**listening(kind, transport, port, self.options.place), **filled.environment}
         return LaunchSpec(
             id=server_id(work.name),
             type=kind,
@@ -265,8 +253,7 @@ class Resolver:
         port = work.spec.port or (template.port if template else None)
         if port is not None and not 1 <= port <= 65_535:
             work.complain("port", f"{port} is wrong: give a number from 1 to 65535")
-        # A pod has an address of its own; on one machine, our own server would meet others on 8000.
-        return port or (_ARCHON_PORT if kind == "archon" and self.options.place == "process" else _PORT)
+        return port or usual_port(kind, self.options.place)
 
     def _unused_fields(self, work: _Work, kind: ServerType) -> None:
         """A field that the type does not read is a mistake, not a wish to pass over."""
@@ -284,24 +271,3 @@ class Resolver:
 def server_id(name: str) -> str:
     """The id of the server of that key: a DNS label."""
     return template_name(name)[:63].strip("-") or "server"
-
-
-def _transport(kind: ServerType, template: Template | None, url: str | None) -> Transport:
-    if template is not None:
-        return template.transport
-    if kind == "remote" and url:
-        parts = urlsplit(url)
-        if parts.scheme in ("ws", "wss"):
-            return "websocket"
-        return "sse" if parts.path.rstrip("/").endswith("/sse") else "http"
-    return _TRANSPORTS[kind]
-
-
-def _listening(kind: ServerType, transport: Transport, port: int | None, place: Place) -> dict[str, str]:
-    """How our own image is told where to listen."""
-    if kind != "archon":
-        return {}
-    if port is None:
-        return {"MCP_TRANSPORT": transport}
-    host = "127.0.0.1" if place == "process" else "0.0.0.0"  # noqa: S104 (a pod's own network)
-    return {"MCP_TRANSPORT": transport, "MCP_HOST": host, "MCP_PORT": str(port)}

@@ -14,11 +14,11 @@ from app.gateway.launcher import Endpoint, Launcher
 from app.gateway.manager.declaration import Declaration
 from app.gateway.manager.manager import Manager
 from app.gateway.manager.metrics import ManagerMetrics
-from app.gateway.manager.parts import ManagerLimits, Place
+from app.gateway.manager.parts import ManagerLimits
 from app.gateway.manager.reconciler import Reconciler
 from app.gateway.manager.store import MemoryStore, Store
 from app.gateway.resolving import ResolveOptions, Resolver
-from app.gateway.spec import Limits
+from app.gateway.spec import Limits, Place
 from app.gateway.upstream import Upstream
 from app.gateway.upstreams import UpstreamOptions, open_upstream
 from app.lifecycle import Amiss, Check

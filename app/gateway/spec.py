@@ -8,6 +8,8 @@ import msgspec
 
 ServerType = Literal["npx", "uv", "archon", "image", "remote"]
 Transport = Literal["stdio", "http", "sse", "websocket"]
+Place = Literal["process", "pod"]
+"""What a server runs as."""
 
 
 class SecretRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,31 +5,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Any, TypeVar
 
 import msgspec
 
 from app.gateway.launcher import Launcher
 from app.gateway.manager.admission import check, refused, wanted_of
 from app.gateway.manager.audit import audit
+from app.gateway.manager.finishing import Finishing
 from app.gateway.manager.fleet import Fleet
 from app.gateway.manager.launches import Launches
 from app.gateway.manager.metrics import ManagerMetrics
 from app.gateway.manager.model import SETTLED, Conflict, ManagerError, Refused, ServerStatus, Wanted
 from app.gateway.manager.naming import default_name, distinct_name, other_instance, server_id
-from app.gateway.manager.parts import ManagerLimits, Parts, Place
+from app.gateway.manager.parts import ManagerLimits, Parts
 from app.gateway.manager.seams import Catalogue, OpenUpstream, Resolver
 from app.gateway.manager.server import Server
 from app.gateway.manager.shown import differences
 from app.gateway.manager.store import MemoryStore, Store, StoreError
-from app.gateway.spec import ServerSpec
+from app.gateway.spec import Place, ServerSpec
 from app.gateway.upstream import Upstream, UpstreamUnavailable
-from app.sessions.tasks import stop
 
 logger = logging.getLogger("slipway.gateway.manager")
-Value = TypeVar("Value")
 
 _DECLARED = "configuration"
 _LOOK_AGAIN = 0.1
@@ -69,7 +67,7 @@ class Manager:
             on_outcome=self._metrics.attempted,
         )
         self._fleet = Fleet(self._parts, self._expired)
-        self._work: set[asyncio.Task[Any]] = set()
+        self._finishing = Finishing()
         self._unswept: set[str] = set()
         self._metrics.watch(lambda: [server.status().phase for server in self._fleet.servers.values()])
 
@@ -89,7 +87,7 @@ class Manager:
 
     async def close(self) -> None:
         """Let go of every server: local ones end with their launcher, pods run on and are taken up again."""
-        await stop(self._work)
+        await self._finishing.close()
         await self._fleet.close()
         await self._parts.launches.close()
         await self.store.close()
@@ -115,11 +113,11 @@ class Manager:
             if known is not None and known.wanted.spec != spec:
                 name = distinct_name(server_id(name), spec)
         wanted = wanted_of(name, spec, by=by, ttl=ttl)
-        return await self._to_the_end(self._start(wanted, replace=replace), "start", wanted.id, by)
+        return await self._finishing.to_the_end(self._start(wanted, replace=replace), "start", wanted.id, by)
 
     async def stop(self, server: str, *, by: str = "anonymous") -> None:
         """End a server for good. Raises `UnknownServer`, and `Conflict` for one that is declared."""
-        await self._to_the_end(self._stop(server, declared=False), "stop", server, by)
+        await self._finishing.to_the_end(self._stop(server, declared=False), "stop", server, by)
 
     def list(self) -> list[ServerStatus]:
         """Every server, by id."""
@@ -173,11 +171,11 @@ class Manager:
         """Have a server run that the configuration file declares; the spec of the file wins. Raises `Refused`."""
         check(name, spec)
         wanted = wanted_of(name, spec, by=_DECLARED, declared=True)
-        await self._to_the_end(self._start(wanted, replace=True), "start", wanted.id, _DECLARED)
+        await self._finishing.to_the_end(self._start(wanted, replace=True), "start", wanted.id, _DECLARED)
 
     async def withdraw(self, server: str) -> None:
         """Stop a server that the configuration file no longer declares."""
-        await self._to_the_end(self._stop(server, declared=True), "stop", server, _DECLARED)
+        await self._finishing.to_the_end(self._stop(server, declared=True), "stop", server, _DECLARED)
 
     def declared(self) -> set[str]:
         """The ids of the servers that were declared."""
@@ -284,9 +282,7 @@ class Manager:
                         await asyncio.sleep(_LOOK_AGAIN)
 
     def _expired(self, server: str) -> None:
-        task = asyncio.create_task(self._expire(server), name=f"expire {server}")
-        self._work.add(task)
-        task.add_done_callback(self._work.discard)
+        self._finishing.begin(self._expire(server), f"expire {server}")
 
     async def _expire(self, server: str) -> None:
         with suppress(ManagerError, StoreError), audit("stop", server, "time to live"):
@@ -295,24 +291,3 @@ class Manager:
                 found = self._fleet.get(server)
                 if found.wanted.expires is not None and found.wanted.expires <= time.time():
                     await self._remove(found)
-
-    async def _to_the_end(self, work: Coroutine[Any, Any, Value], what: str, server: str, by: str) -> Value:
-        """Whatever becomes of the caller, what was begun is finished, and told in the audit log."""
-
-        async def audited() -> Value:
-            with audit(what, server, by):
-                return await work
-
-        task = asyncio.create_task(audited(), name=f"{what} {server}")
-        self._work.add(task)
-        task.add_done_callback(self._work.discard)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            task.add_done_callback(_seen)
-            raise
-
-
-def _seen(task: asyncio.Task[Any]) -> None:
-    if not task.cancelled():
-        task.exception()  # nobody waits for it any more; the audit log has it

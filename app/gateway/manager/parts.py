@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from app.gateway.launcher import Launcher
 from app.gateway.manager.launches import Launches
 from app.gateway.manager.seams import Catalogue, OpenUpstream, Resolver
 from app.gateway.manager.store import Store
-
-Place = Literal["process", "pod"]
+from app.gateway.spec import Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
