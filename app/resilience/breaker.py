@@ -85,6 +85,11 @@ class CircuitBreaker:
             self._failed = 0
             self._opened = None
 
+    def reset(self) -> None:
+        """Another one is in its place: what the former did tells nothing."""
+        self._failed = 0
+        self._opened = None
+
     def _fail(self, *, trial: bool) -> None:
         self._failed += 1
         if trial or (self._opened is None and self._failed >= self._most):

@@ -33,6 +33,8 @@ class UpstreamOptions:
     failures: int = 5
     """So many failures in a row open the circuit."""
     open_seconds: float = 30.0
+    doubt_seconds: float = 10.0
+    """When the circuit opens because no answers came: seconds in which a server must say that it is there at all."""
     backoff: Backoff = field(default_factory=Backoff)
     """Between the attempts of a request that may be repeated."""
     reconnect: Backoff = field(default_factory=lambda: Backoff(base=0.2, most=30.0))

@@ -17,6 +17,7 @@ from app.gateway.upstreams.rounds import answered_by, asks_for_input
 from app.gateway.upstreams.wire import EMPTY, named_in
 from app.protocol.errors import HEADER_MISMATCH
 from app.resilience.breaker import CircuitBreaker, CircuitOpen
+from app.sessions.tasks import stop
 
 _REPEATABLE = frozenset(
     (
@@ -53,6 +54,7 @@ class ServerUpstream:
         self._breaker = CircuitBreaker(
             (UpstreamUnavailable, TimeoutError), failures=options.failures, seconds=options.open_seconds
         )
+        self._doubting: asyncio.Task[None] | None = None
 
     @property
     def about(self) -> About | None:
@@ -111,6 +113,8 @@ class ServerUpstream:
         return self._kept.follow(listener)
 
     async def close(self) -> None:
+        if self._doubting is not None:
+            await stop([self._doubting])
         await self._kept.close()
 
     async def _of_the_era(self, method: str, params: Raw, downstream: Downstream | None, patience: float) -> Raw:
@@ -195,7 +199,25 @@ class ServerUpstream:
         finally:
             self._breaker.leave(trial, failed=failed)
             gate.leave()
+            if failed and self._kept.up and self._breaker.refuses:
+                self._doubt()
         return result
+
+    def _doubt(self) -> None:
+        if self._doubting is None or self._doubting.done():
+            self._doubting = asyncio.create_task(self._find_out(), name=f"is server {self._id} there")
+
+    async def _find_out(self) -> None:
+        """Who does not even answer a harmless question hangs: it is let go of, and a new process or session begun."""
+        method = "server/discover" if self._link.dialect.stateless else "ping"
+        try:
+            await self._link.request(method, EMPTY, None, self._options.doubt_seconds, once=False)
+        except (UpstreamUnavailable, TimeoutError):
+            self._kept.lose("it hangs: it answers nothing, not even whether it is there")
+            if await self._kept.there_within(self._options.handshake_timeout):
+                self._breaker.reset()
+        except UpstreamFailure:
+            return
 
     async def _wait_for_a_place(self, method: str, left: float) -> float:
         """Enter the gate; what is left of the time."""

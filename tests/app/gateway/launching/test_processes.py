@@ -5,11 +5,14 @@ import json
 import os
 from contextlib import suppress
 
+import msgspec
 import psutil
 import pytest
 from hygiene import alive, descendants, until
+from soak_sessions import MOODY
 
 from app.gateway.launcher import LaunchError, UrlEndpoint
+from app.gateway.upstreams import UpstreamOptions, open_upstream
 
 
 async def first_line(endpoint):
@@ -55,6 +58,29 @@ async def test_a_crashed_server_is_started_again_without_being_asked(processes):
             break
     assert [launched.reason for launched in seen if launched.reason] == ["killed by signal 9 (out of memory?)"]
     assert seen[-1].restarts == 1
+
+
+async def test_a_server_that_is_frozen_is_ended_and_started_anew(processes):
+    launched = await processes.launcher.start(processes.spec("echo", command=MOODY))
+    options = UpstreamOptions(era="handshake", failures=2, open_seconds=60, doubt_seconds=0.2)
+    upstream = open_upstream("moody", launched.endpoint, options)
+
+    async def call(mood, seconds):
+        params = msgspec.Raw(json.dumps({"name": mood, "arguments": {"text": "hello"}}).encode())
+        return bytes(await upstream.request("tools/call", params, timeout=seconds))
+
+    try:
+        await upstream.open()
+        assert b"hello" in await call("echo", 30)
+        (frozen,) = (pid for pid, what in descendants().items() if "moody.py" in what)
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                await call("freeze", 0.1)
+        await until(lambda: not alive(frozen))
+        await until(lambda: upstream.available)
+        assert b"hello" in await call("echo", 30)
+    finally:
+        await upstream.close()
 
 
 async def test_a_crash_is_a_crash_though_its_lines_are_closed_at_once(processes):

@@ -100,6 +100,38 @@ async def test_the_circuit_opens_after_five_failures_and_lets_one_through_later(
     assert upstream.available
 
 
+async def fails(call, times):
+    for _ in range(times):
+        with pytest.raises(TimeoutError):
+            await call("tools/call", {"name": "a"}, timeout=0.001)
+
+
+async def test_a_server_that_hangs_is_let_go_and_the_next_one_is_asked_at_once(connect, peers, call, heard):
+    upstream, first = await connect(failures=3, open_seconds=60, doubt_seconds=0.05)
+    news = heard(upstream)
+    await fails(lambda *words, **more: call(upstream, *words, **more), 3)
+    await news.hear(LOST)
+    second = await peers.next()
+    assert first.lines.ended
+    await second.greet()
+    await news.hear(CONNECTED)
+    calling = call(upstream, "tools/call", {"name": "b"})
+    second.answer(await second.receive(), {"ok": 1})
+    assert await calling == {"ok": 1}
+
+
+async def test_a_server_that_is_only_slow_says_so_and_is_kept(connect, call):
+    upstream, peer = await connect(failures=3, open_seconds=60, doubt_seconds=20)
+    await fails(lambda *words, **more: call(upstream, *words, **more), 3)
+    while (asked := await peer.receive())["method"] != "ping":
+        pass
+    peer.answer(asked)
+    await upstream._doubting
+    assert not peer.lines.ended
+    with pytest.raises(UpstreamUnavailable, match="failed too often"):
+        await call(upstream, "tools/call", {"name": "a"})
+
+
 async def test_errors_that_the_server_answers_do_not_open_the_circuit(connect, call):
     upstream, peer = await connect()
     for _ in range(10):
