@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -75,17 +76,36 @@ def packages(node: Path) -> Path:
 @pytest.fixture(scope="session")
 def go_client() -> Path:
     """Our small program on the official Go SDK."""
+    return built("go")
+
+
+@pytest.fixture(scope="session")
+def registry_client() -> Path:
+    """Our small program on the official registry's own types."""
+    return built("registry")
+
+
+@pytest.fixture(scope="session")
+def official_registry(registry_client: Path) -> Path:
+    """The source of the official registry, with the schemas that it publishes."""
+    command = ["go", "list", "-m", "-f", "{{.Dir}}", "github.com/modelcontextprotocol/registry"]
+    done = subprocess.run(command, cwd=HERE / "registry", capture_output=True, text=True, timeout=60, check=True)
+    return Path(done.stdout.strip())
+
+
+def built(name: str) -> Path:
+    """The Go program of a folder here."""
     go = shutil.which("go")
     if go is None:
-        unavailable("Go is not installed", "install Go 1.25 or later to run the Go SDK's client")
-    source = HERE / "go"
-    folder = cached("go-client", *sorted(source.iterdir()))
+        unavailable("Go is not installed", "install Go 1.26 or later to run clients that are written in it")
+    source = HERE / name
+    folder = cached(f"{name}-client", *sorted(source.iterdir()))
 
     def build() -> None:
         command = [go, "build", "-mod=readonly", "-o", str(folder / "client"), "."]
         done = subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=400)
         if done.returncode:
-            unavailable("the Go client was not built", done.stderr.strip()[-500:])
+            unavailable(f"the Go client in {source} was not built", done.stderr.strip()[-500:])
 
     once(folder, build)
     return folder / "client"
@@ -108,15 +128,31 @@ def run_json() -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A `slipway` process of its own; the address without a scheme."""
+    log = tmp_path_factory.mktemp("clients") / "server.log"
+    with running("serve", log, MCP_TRANSPORT="http", MCP_TOOLSETS="platform") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A registry of agents that knows nobody; its URL."""
+    with running("registry", tmp_path_factory.mktemp("registry") / "registry.log") as address:
+        yield f"http://{address}"
+
+
+@contextmanager
+def running(command: str, log: Path, **settings: str) -> Iterator[str]:
+    """A command of `slipway`, ready at an address of its own."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MCP_", "REDIS_", "MONGODB_"))}
-    settings = {"MCP_TRANSPORT": "http", "MCP_PORT": str(port), "MCP_TOOLSETS": "platform"}
-    log = tmp_path_factory.mktemp("clients") / "server.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "serve"], env=clean | settings, stdout=output, stderr=output
+            [sys.executable, "-m", "app.cli", command],
+            env=clean | {"MCP_PORT": str(port)} | settings,
+            stdout=output,
+            stderr=output,
         )
     try:
         _wait_for(f"http://127.0.0.1:{port}/ready", process, log)
