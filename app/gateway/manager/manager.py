@@ -285,9 +285,12 @@ class Manager:
         self._finishing.begin(self._expire(server), f"expire {server}")
 
     async def _expire(self, server: str) -> None:
-        with suppress(ManagerError, StoreError), audit("stop", server, "time to live"):
-            async with self._fleet.lock(server):
-                await self._fleet.sync(server)
-                found = self._fleet.get(server)
-                if found.wanted.expires is not None and found.wanted.expires <= time.time():
-                    await self._remove(found)
+        try:
+            with suppress(ManagerError), audit("stop", server, "time to live"):
+                async with self._fleet.lock(server):
+                    await self._fleet.sync(server)
+                    found = self._fleet.get(server)
+                    if found.wanted.expires is not None and found.wanted.expires <= time.time():
+                        await self._remove(found)
+        except StoreError:  # it cannot be forgotten now, and must not live for ever for that
+            self._fleet.expiry.set(server, time.time() + self.limits.retry_first)

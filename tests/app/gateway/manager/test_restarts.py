@@ -32,6 +32,35 @@ async def test_started_servers_outlive_a_restart_with_the_versions_they_had(yard
     assert yard.resolver.asked == ["one", "two"]
 
 
+async def test_a_time_to_live_goes_on_over_a_restart(yard, tmp_path, until):
+    manager = await started(yard, FileStore(tmp_path / "state.json"))
+    await manager.start("one", ONE, ttl=1000)
+    await manager.start("two", ServerSpec(type="npx", package="two"), ttl=0.3)
+    before = manager.get("one").expires
+    await manager.close()
+    yard.launcher.running.clear()
+    again = await started(yard, FileStore(tmp_path / "state.json"))
+    await until(lambda: [status.id for status in again.list()] == ["one"])
+    assert again.get("one").expires == before
+    assert list(await again.store.load()) == ["one"]
+
+
+async def test_a_server_whose_time_is_over_is_stopped_though_its_file_could_not_be_written_just_then(
+    yard, tmp_path, until, caplog
+):
+    folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
+    manager = await started(yard, FileStore(folder / "state.json"))
+    await manager.start("one", ONE, ttl=0.2)
+    folder.rename(elsewhere)
+    folder.write_text("no folder any more")
+    await until(lambda: "stop refused" in caplog.text)
+    assert [status.id for status in manager.list()] == ["one"]
+    folder.unlink()
+    elsewhere.rename(folder)
+    await until(lambda: manager.list() == [])
+    await until(lambda: yard.launcher.running == {})
+
+
 async def test_the_file_is_for_its_owner_only_and_never_half_written(yard, tmp_path):
     path = tmp_path / "folder" / "state.json"
     manager = await started(yard, FileStore(path))
