@@ -21,8 +21,9 @@ import gateway_left
 import gateway_many
 import gateway_peers
 import gateway_sessions
-from gateway_bridges import HERE, LOAD_CORE, Bridge, child, free_port
+from gateway_bridges import HERE, LOAD_CORE, Bridge, child
 from gateway_load import Reading, load, sessions_of
+from weighing import free_port
 
 FLOOR, FLOOR_HTTP = "raw floor, stdio", "raw floor, HTTP"
 GOAL = "≤ 200 µs"

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import psutil
-from gateway_bridges import Bridge, Talk, child, free_port
+from gateway_bridges import Bridge, Talk, child
+from weighing import free_port
 
 SESSIONS = 5
 PATIENCE = 15.0

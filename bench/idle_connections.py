@@ -17,6 +17,8 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from weighing import memory
+
 INITIALIZE = {
     "jsonrpc": "2.0",
     "id": 0,
@@ -29,11 +31,6 @@ GOALS = {"sse": 16, "get": 16, "websocket": 30, "session": 4}
 AT_ONCE = 64
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-def memory(pid: int) -> int:
-    """Resident bytes of a process."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 async def connect(port: int) -> Streams:
