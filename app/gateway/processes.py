@@ -19,7 +19,7 @@ from app.gateway.children.supervised import Manner, Supervised
 from app.gateway.children.tail import Tail
 from app.gateway.launcher import Endpoint, Launched, LaunchError, UrlEndpoint
 from app.gateway.spec import LaunchSpec
-from app.gateway.watches import Watch
+from app.gateway.watches import Watches
 
 logger = logging.getLogger("slipway.child")
 
@@ -60,7 +60,7 @@ class ProcessLauncher:
         self._environment = base_environment(environment)
         self.children = Children(most=self._options.most_children, folder=self._options.folder, metrics=metrics)
         self._servers: dict[str, _Server] = {}
-        self._watches: set[Watch] = set()
+        self._watches = Watches()
 
     async def start(self, spec: LaunchSpec) -> Launched:
         known = self._servers.get(spec.id)
@@ -72,7 +72,7 @@ class ProcessLauncher:
             server.process.start(after=known.process if known is not None else None)
         elif known is not None and known.process is not None:
             await known.process.stop()
-        self._tell(server.launched())
+        self._watches.tell(server.launched())
         return server.launched()
 
     async def stop(self, server_id: str) -> None:
@@ -83,16 +83,14 @@ class ProcessLauncher:
             await server.process.stop()
         if self._servers.get(server_id) is server:
             del self._servers[server_id]
-            self._tell(replace(server.launched(), state="stopped", reason="stopped", endpoint=None))
+            self._watches.tell(replace(server.launched(), state="stopped", reason="stopped", endpoint=None))
 
     async def adopt(self) -> list[Launched]:
         """Nothing: local processes end with their gateway."""
         return []
 
     def watch(self) -> AsyncIterator[Launched]:
-        watch = Watch(self._watches)
-        self._watches.add(watch)
-        return watch
+        return self._watches.begin()
 
     def logs(self, server_id: str, *, lines: int = 100, follow: bool = False) -> AsyncIterator[str]:
         server = self._servers.get(server_id)
@@ -106,8 +104,7 @@ class ProcessLauncher:
     async def close(self) -> None:
         await asyncio.gather(*(self.stop(server_id) for server_id in list(self._servers)))
         await self.children.close()
-        for watch in list(self._watches):
-            watch.end()
+        self._watches.end()
 
     def _server(self, spec: LaunchSpec) -> _Server:
         tail = Tail(spec.id, Masker(spec.environment, spec.command))
@@ -148,12 +145,8 @@ class ProcessLauncher:
             most=options.most_children_each,
         )
         server = _Server(spec, tail, endpoint)
-        server.process = Supervised(command, manner, self.children, tail, lambda: self._tell(server.launched()))
+        server.process = Supervised(command, manner, self.children, tail, lambda: self._watches.tell(server.launched()))
         return server
-
-    def _tell(self, launched: Launched) -> None:
-        for watch in self._watches:
-            watch.tell(launched)
 
 
 class _Server:

@@ -8,6 +8,28 @@ from typing import Self
 from app.gateway.launcher import Launched
 
 
+class Watches:
+    """All who watch one launcher."""
+
+    def __init__(self) -> None:
+        self._watches: set[Watch] = set()
+
+    def begin(self) -> Watch:
+        """Another one, told of every change from now on."""
+        watch = Watch(self._watches)
+        self._watches.add(watch)
+        return watch
+
+    def tell(self, launched: Launched) -> None:
+        for watch in self._watches:
+            watch.tell(launched)
+
+    def end(self) -> None:
+        """The launcher is closed."""
+        for watch in list(self._watches):
+            watch.end()
+
+
 class Watch:
     """Every change from when it was made, until the launcher is closed."""
 

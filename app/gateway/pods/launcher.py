@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import suppress
 from typing import Any, Final
 
 from app.gateway.launcher import Launched, LaunchError, UrlEndpoint
 from app.gateway.pods.api import Api, inside, pause
 from app.gateway.pods.asking import NoPods, PodApi
+from app.gateway.pods.known import KnownPods
 from app.gateway.pods.labels import created_at, digest_of, name_of, server_of
 from app.gateway.pods.manifest import manifest, pod_name
 from app.gateway.pods.metrics import PodMetrics
@@ -21,18 +20,16 @@ from app.gateway.pods.reasons import seen, told_by
 from app.gateway.pods.server import PodServer
 from app.gateway.pods.watching import Change, Told, Watching
 from app.gateway.spec import LaunchSpec
-from app.gateway.watches import Watch
+from app.gateway.watches import Watches
 from app.kubernetes import ApiAway, ApiError, Object
 from app.sessions.tasks import stop
 
 logger = logging.getLogger("slipway.gateway.pods")
 
-_LOOK_AGAIN: Final = 5.0
 _QUICK: Final = 3.0
 """Seconds that the cluster has to answer where somebody only asks how it is."""
 _STILL: Final = 2.0
 """Seconds for which a cluster that did not answer is not asked again."""
-_BURIED: Final = 1_000
 _REMEDY: Final = ": have KUBECONFIG name a cluster that runs, or set MCP_LAUNCHER=process"
 
 
@@ -45,10 +42,8 @@ class PodLauncher:
         self._metrics.watch(lambda: len(self._known))
         self._pods = PodApi(api, self.options)
         self._servers: dict[str, PodServer] = {}
-        self._known: dict[str, Object] = {}  # every pod of this gateway, by its uid
-        self._buried: deque[str] = deque(maxlen=_BURIED)
-        self._gone: dict[str, asyncio.Event] = {}
-        self._watches: set[Watch] = set()
+        self._known = KnownPods(self._pods, self._metrics, self.options.grace)
+        self._watches = Watches()
         self._work: set[asyncio.Task[None]] = set()
         self._opening = asyncio.Lock()
         self._away = ""
@@ -69,7 +64,7 @@ class PodLauncher:
             return Launched(spec.id, "running", spec.digest(), endpoint)
         await self._open()
         server = self._server(spec.id, spec.digest(), spec)
-        others = [pod for pod in self._of(spec.id) if digest_of(pod) != server.digest]
+        others = [pod for pod in self._known.of(spec.id) if digest_of(pod) != server.digest]
         self._servers[spec.id] = server
         if known is not None:
             await known.let_go()
@@ -80,7 +75,7 @@ class PodLauncher:
                 del self._servers[spec.id]
             raise
         for pod in others:
-            self._begin(self._discard(pod), f"delete {name_of(pod)}")
+            self._begin(self._known.discard(pod), f"delete {name_of(pod)}")
         return server.launched()
 
     async def stop(self, server_id: str) -> None:
@@ -90,7 +85,7 @@ class PodLauncher:
             server.stopping = True
             await server.let_go()
         await self._open()
-        await asyncio.gather(*(self._end(pod) for pod in self._of(server_id)))
+        await asyncio.gather(*(self._known.end(pod) for pod in self._known.of(server_id)))
         if server is not None and self._servers.get(server_id) is server:
             del self._servers[server_id]
             self._tell(server)
@@ -103,7 +98,7 @@ class PodLauncher:
             logger.warning("what runs already is not known: %s", error)
             return []
         found: list[Launched] = []
-        for pod in sorted(self._known.values(), key=created_at, reverse=True):
+        for pod in sorted(self._known, key=created_at, reverse=True):
             name, digest = server_of(pod), digest_of(pod)
             if name not in self._servers and not seen(pod).over:
                 server = self._servers[name] = self._server(name, digest, None)
@@ -112,9 +107,7 @@ class PodLauncher:
         return found
 
     def watch(self) -> AsyncIterator[Launched]:
-        watch = Watch(self._watches)
-        self._watches.add(watch)
-        return watch
+        return self._watches.begin()
 
     def logs(self, server_id: str, *, lines: int = 100, follow: bool = False) -> AsyncIterator[str]:
         server = self._servers.get(server_id)
@@ -135,8 +128,7 @@ class PodLauncher:
         for watching in self._watching:
             await watching.close()
         await asyncio.gather(*(server.let_go() for server in self._servers.values()))
-        for watch in list(self._watches):
-            watch.end()
+        self._watches.end()
         await self._pods.close()
 
     # From here on: how it is done.
@@ -171,19 +163,18 @@ class PodLauncher:
 
     async def _moor(self, server: PodServer) -> None:
         """Give a server its pod: one that is there, or a new one."""
-        for pod in self._of(server.id):
+        for pod in self._known.of(server.id):
             if digest_of(pod) == server.digest and not seen(pod).over:
                 server.take(pod)
                 return
         pod = await self._make(server)
-        if pod["metadata"]["uid"] in self._buried:
+        if not self._known.keep(pod):
             raise LaunchError("its pod was deleted as soon as it was made")
-        self._known[pod["metadata"]["uid"]] = pod
         server.take(pod)
 
     async def _make(self, server: PodServer) -> Object:
         assert server.spec is not None  # noqa: S101 - only those are made
-        taken = {name_of(pod) for pod in self._known.values()}
+        taken = {name_of(pod) for pod in self._known}
         for suffix in ("", *server.suffixes()):
             name = pod_name(self.options, server.id, server.digest, suffix)
             if name in taken:
@@ -204,7 +195,7 @@ class PodLauncher:
         failed = 0
         await pause(min(server.replaced, 6))
         while self._servers.get(server.id) is server and not server.stopping and server.spec is not None:
-            if any(digest_of(pod) != server.digest and not seen(pod).over for pod in self._of(server.id)):
+            if any(digest_of(pod) != server.digest and not seen(pod).over for pod in self._known.of(server.id)):
                 server.fail("another gateway runs it with other settings")
                 return
             try:
@@ -217,45 +208,20 @@ class PodLauncher:
                 logger.info("a pod takes the place of one that went", extra={"fields": {"server": server.id}})
                 return
 
-    async def _end(self, pod: Object) -> None:
-        """Delete a pod and wait until it is gone."""
-        uid, name = pod["metadata"]["uid"], name_of(pod)
-        gone = self._gone.setdefault(uid, asyncio.Event())
-        waited = 0.0
-        grace: int | None = None
-        try:
-            while uid in self._known and await self._pods.delete(name, uid, grace):
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK_AGAIN):
-                        await gone.wait()
-                        self._metrics.deleted.inc()
-                        return
-                waited += _LOOK_AGAIN
-                # Its node does not answer, or does not get it done.
-                grace = 0 if waited > self.options.grace + _LOOK_AGAIN else None
-            self._bury(pod)
-        finally:
-            self._gone.pop(uid, None)
-
-    async def _discard(self, pod: Object) -> None:
-        try:
-            await self._end(pod)
-        except LaunchError as error:
-            logger.warning("a pod that is not wanted could not be deleted: %s", error)
-
     def _listed(self, pods: list[Object]) -> None:
         there = {pod["metadata"]["uid"] for pod in pods}
-        for pod in [known for uid, known in self._known.items() if uid not in there]:
-            self._changed("DELETED", pod)
+        for pod in self._known:
+            if pod["metadata"]["uid"] not in there:
+                self._changed("DELETED", pod)
         for pod in pods:
             self._changed("MODIFIED", pod)
 
     def _changed(self, change: Change, pod: Object) -> None:
         uid = pod["metadata"]["uid"]
         if change == "DELETED":
-            self._bury(pod)
-        elif uid not in self._buried:
-            self._known[uid] = pod
+            self._known.bury(pod)
+        else:
+            self._known.keep(pod)
         server = self._servers.get(server_of(pod))
         if server is None or server.uid != uid or server.stopping:
             return
@@ -264,16 +230,9 @@ class PodLauncher:
             self._metrics.lost.inc()
             server.lose(deleted=change == "DELETED")
             if change != "DELETED":
-                self._begin(self._discard(pod), f"delete {name_of(pod)}")
+                self._begin(self._known.discard(pod), f"delete {name_of(pod)}")
             if server.spec is not None:
                 self._begin(self._replace(server), f"replace the pod of {server.id}")
-
-    def _bury(self, pod: Object) -> None:
-        uid = pod["metadata"]["uid"]
-        self._known.pop(uid, None)
-        self._buried.append(uid)
-        if uid in self._gone:
-            self._gone[uid].set()
 
     def _event(self, change: Change, event: Object) -> None:
         uid = str(inside(event, "involvedObject").get("uid"))
@@ -282,9 +241,6 @@ class PodLauncher:
         if server is not None and server.uid == uid:
             server.warn(told_by(event))
 
-    def _of(self, server_id: str) -> list[Object]:
-        return [pod for pod in self._known.values() if server_of(pod) == server_id]
-
     def _server(self, server_id: str, digest: str, spec: LaunchSpec | None) -> PodServer:
         return PodServer(self._pods, server_id, digest, spec, self._tell, self._recycle)
 
@@ -292,13 +248,11 @@ class PodLauncher:
         """What lives on in its pod without us ends with that."""
         pod = self._known.get(server.uid or "")
         if pod is not None and not server.stopping:
-            self._begin(self._discard(pod), f"recycle {name_of(pod)}")
+            self._begin(self._known.discard(pod), f"recycle {name_of(pod)}")
 
     def _tell(self, server: PodServer) -> None:
         if self._servers.get(server.id) in (server, None):
-            launched = server.launched()
-            for watch in self._watches:
-                watch.tell(launched)
+            self._watches.tell(server.launched())
 
     def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
