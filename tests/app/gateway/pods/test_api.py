@@ -43,7 +43,7 @@ async def watch(cluster):
         api, heard = cluster.api(), Heard()
         watching = Watching(api, PODS, {"labelSelector": "a=b"}, Told(heard.listed, heard.changed))
         made.append((watching, api))
-        await watching.open()
+        await watching.open(5.0)
         return watching, heard
 
     yield make
