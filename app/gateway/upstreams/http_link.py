@@ -15,6 +15,7 @@ from app.gateway.launcher import UrlEndpoint
 from app.gateway.upstream import About, Downstream, News, UpstreamFailure, UpstreamUnavailable
 from app.gateway.upstreams import wire
 from app.gateway.upstreams.conversation import Conversation
+from app.gateway.upstreams.deadlines import Deadlines
 from app.gateway.upstreams.dialect import Dialect, as_bytes
 from app.gateway.upstreams.greeting import Era, discover, initialize
 from app.gateway.upstreams.http.address import Address, header_lines
@@ -63,6 +64,7 @@ class HttpLink:
             max_bytes=options.max_message_bytes,
         )
         self._conversation = Conversation(label, tell, self._reply)
+        self._deadlines = Deadlines()
         self._mirror = Mirror()
         self._session: bytes | None = None
         self._lines = b""
@@ -149,7 +151,7 @@ class HttpLink:
             call.task = wire.task_in(params)
         exchange = CallExchange(call, conversation, has_session=self._session is not None)
         try:
-            async with asyncio.timeout(timeout):
+            with self._deadlines.within(timeout):
                 lines = self._lines
                 if dialect.stateless:
                     lines += self._mirror.lines(method, params)

@@ -13,6 +13,7 @@ from msgspec import Raw
 from app.gateway.upstream import About, Downstream, News, UpstreamUnavailable
 from app.gateway.upstreams import wire
 from app.gateway.upstreams.conversation import Conversation
+from app.gateway.upstreams.deadlines import Deadlines
 from app.gateway.upstreams.dialect import Dialect, as_bytes
 from app.gateway.upstreams.greeting import Era, greet
 from app.gateway.upstreams.options import UpstreamOptions
@@ -60,6 +61,7 @@ class StreamLink:
         self._fixed_era = era
         self._channel: Channel | None = None
         self._conversation: Conversation | None = None
+        self._deadlines = Deadlines()
         self._told: set[asyncio.Task[None]] = set()
 
     async def open(self) -> About:
@@ -83,7 +85,7 @@ class StreamLink:
         if method.startswith("tasks/"):
             call.task = wire.task_in(params)
         try:
-            async with asyncio.timeout(timeout):
+            with self._deadlines.within(timeout):
                 message = wire.request(call.number, method, self.dialect.params(call, as_bytes(params)))
                 try:
                     await channel.send(message)

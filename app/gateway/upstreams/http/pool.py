@@ -37,6 +37,7 @@ class Pool:
         self._connect_timeout = connect_timeout
         self._max = max_connections
         self._max_bytes = max_bytes
+        self._loop = asyncio.get_running_loop()
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
         self._opening = 0
@@ -83,7 +84,7 @@ class Pool:
                 waiter.set_exception(Unreachable("it was let go"))
 
     def _take(self, age: float) -> Connection | None:
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         while self._idle:
             connection = self._idle[-1]
             if connection.alive:
