@@ -66,6 +66,22 @@ def test_a_repeated_key_is_refused_at_any_depth(key, first, second):
         decode_message(body.encode())
 
 
+@given(TEXT, VALUES, VALUES)
+def test_a_repeated_key_is_refused_however_the_message_is_spaced_and_escaped(key, first, second):
+    name, one, two = json.dumps(key), json.dumps(first), json.dumps(second)
+    body = f'{{"jsonrpc": "2.0", "id": 1, "method": "m\\u003a", "params": {{ {name} : {one}, {name}:\t{two} }} }}'
+    with pytest.raises(InvalidMessage, match="more than once"):
+        decode_message(body.encode())
+
+
+@given(st.dictionaries(TEXT, VALUES))
+def test_a_message_means_the_same_however_it_is_spaced(params):
+    message = {"jsonrpc": "2.0", "id": 1, "method": "m", "params": params}
+    compact, loose = json.dumps(message, separators=(",", ":")), json.dumps(message, indent=1)
+    assert json.loads(bytes(decode_message(compact.encode()).params)) == params
+    assert json.loads(bytes(decode_message(loose.encode()).params)) == params
+
+
 def test_a_batch_keeps_the_good_messages_among_the_bad():
     good, bad = decode_batch(b'[{"jsonrpc":"2.0","id":1,"method":"m"},{"jsonrpc":"2.0","id":2}]')
     assert good.id == 1
