@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -93,14 +93,9 @@ def start(
     if url:
         given["type"] = "remote"
     wish = {field: value for field, value in given.items() if value}
-    with _client(gateway, token) as client:
-        from app.cli._gateway_client import GatewayProblem
-
-        try:
-            server, made = client.start(wish)
-            server = _await(client, server, wait, quiet=as_json)
-        except GatewayProblem as problem:
-            _give_up(problem, options_for(problem.fields))
+    with _asking(gateway, token, options_for) as client:
+        server, made = client.start(wish)
+        server = _await(client, server, wait, quiet=as_json)
         if as_json:
             write(pretty(server))
         else:
@@ -114,13 +109,8 @@ def start(
 @commands.command("list")
 def list_servers(gateway: GatewayUrl = None, token: Token = None, as_json: AsJson = False) -> None:
     """List the servers, with their state and how many tools each has."""
-    with _client(gateway, token) as client:
-        from app.cli._gateway_client import GatewayProblem
-
-        try:
-            servers = client.list()
-        except GatewayProblem as problem:
-            _give_up(problem)
+    with _asking(gateway, token) as client:
+        servers = client.list()
     if as_json:
         write(pretty(servers))
     elif servers:
@@ -134,13 +124,8 @@ def list_servers(gateway: GatewayUrl = None, token: Token = None, as_json: AsJso
 @commands.command("status", no_args_is_help=True)
 def status(name: ServerName, gateway: GatewayUrl = None, token: Token = None, as_json: AsJson = False) -> None:
     """Show one server, and ask whether it answers. Exit status 1 when it does not."""
-    with _client(gateway, token) as client:
-        from app.cli._gateway_client import GatewayProblem
-
-        try:
-            server, health = client.get(name), client.health(name)
-        except GatewayProblem as problem:
-            _give_up(problem)
+    with _asking(gateway, token) as client:
+        server, health = client.get(name), client.health(name)
     if as_json:
         write(pretty({**server, "health": health}))
     else:
@@ -160,17 +145,13 @@ def logs(
     as_json: AsJson = False,
 ) -> None:
     """Show what a server wrote to its log."""
-    with _client(gateway, token) as client:
-        from app.cli._gateway_client import GatewayProblem
-
+    with _asking(gateway, token) as client:
+        if as_json and not follow:
+            write(pretty(client.logs(name, lines)))
+            return
         try:
-            if as_json and not follow:
-                write(pretty(client.logs(name, lines)))
-                return
             for line in client.follow(name, lines) if follow else client.logs(name, lines):
                 write(line)
-        except GatewayProblem as problem:
-            _give_up(problem)
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
 
@@ -183,18 +164,27 @@ def stop(
     as_json: AsJson = False,
 ) -> None:
     """Stop servers, and wait until they are gone."""
-    with _client(gateway, token) as client:
+    with _asking(gateway, token) as client:
+        for name in names:
+            client.stop(name)
+            if not as_json:
+                consoles()[1].print(f"{name} is stopped", markup=False)
+    if as_json:
+        write(pretty({"stopped": names}))
+
+
+@contextmanager
+def _asking(
+    url: str | None, token: str | None, hints: Callable[[Sequence[str]], Sequence[str]] = lambda _: ()
+) -> Generator[GatewayClient]:
+    """A client of the gateway. What goes wrong is told, with hints about its fields, and ends the command."""
+    with _client(url, token) as client:
         from app.cli._gateway_client import GatewayProblem
 
         try:
-            for name in names:
-                client.stop(name)
-                if not as_json:
-                    consoles()[1].print(f"{name} is stopped", markup=False)
+            yield client
         except GatewayProblem as problem:
-            _give_up(problem)
-    if as_json:
-        write(pretty({"stopped": names}))
+            _give_up(problem, hints(problem.fields))
 
 
 def _client(url: str | None, token: str | None) -> GatewayClient:
