@@ -24,7 +24,7 @@ say = printf '\033[1m› %s\033[0m\n'
 .PHONY: help setup run test check format golden preview up bench soak clean test-objects test-cluster cluster-up cluster-down
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1mmake %-13s\033[0m %s\n", $$1, $$2}'
 
 # uv comes from PATH, or from PyPI into the virtual environment itself.
 .venv/.uv:

@@ -183,9 +183,10 @@ def report(findings: Sequence[Finding], console: Console) -> bool:
     """Print the findings; whether nothing fatal is among them."""
     for finding in findings:
         mark = "[green]✓[/]" if finding.fine else "[red]✗[/]" if finding.fatal else "[yellow]![/]"
-        console.print(f"{mark} [bold]{escape(finding.subject)}[/]: {escape(finding.detail)}", highlight=False)
+        lines = [f"{mark} [bold]{escape(finding.subject)}[/]: {escape(finding.detail)}"]
         if not finding.fine:
-            console.print(f"  → {escape(finding.remedy)}", highlight=False)
+            lines.append(f"  → {escape(finding.remedy)}")
+        console.print(*lines, sep="\n", highlight=False, soft_wrap=True)
     return all(finding.fine or not finding.fatal for finding in findings)
 
 
