@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 
 from app.mesh.agent.directory import Directory, RegistryAway, RegistryRefused
 from app.mesh.model import Dependency, Found
-from app.resilience.flight import SingleFlight
 
 logger = logging.getLogger("slipway.agent")
 
 _FRESH_SECONDS = 5.0
 _DNS_SECONDS = 2.0
+_PATIENCE = 0.5
+"""Seconds for which who knows somebody already waits to hear of others."""
 _DEFAULT_PORT = 8080
 _DEFAULT_TIMEOUT = 30.0
 
@@ -42,6 +43,12 @@ class _Known:
     asked: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    task: asyncio.Task[None]
+    began: float
+
+
 class Finder:
     """Candidates for a capability.
 
@@ -64,19 +71,33 @@ class Finder:
         self._clock = clock
         self._resolve = resolve or _resolve
         self._known: dict[Dependency, _Known] = {}
-        self._flight: SingleFlight[Dependency, None] = SingleFlight()
+        self._asking: dict[Dependency, _Asking] = {}
         self._away = ""
 
     async def candidates(self, need: Dependency, *, anew: bool = False) -> list[Candidate]:
         """Those who can do it, healthy or degraded; `anew` where what is known has just proved to be wrong."""
         known = self._known.get(need)
         if anew or known is None or self._clock() - known.asked > self._fresh:
-            await self._flight.run(need, lambda: self._ask(need))
+            if known is not None:
+                known.asked = self._clock()  # while the registry is silent, others do not wait for it too
+            await self._asked(need, None if known is None else _PATIENCE)
             known = self._known.get(need)
         found = [] if known is None else [_candidate(one) for one in known.found]
         if self._away or not found:
             found = await self._by_name(need, found)
         return found
+
+    async def _asked(self, need: Dependency, patience: float | None) -> None:
+        """Ask, once for all who want it at a time. What comes later than their patience serves those after them."""
+        now = asyncio.get_running_loop().time()
+        asking = self._asking.get(need)
+        if asking is None:
+            asking = self._asking[need] = _Asking(asyncio.create_task(self._ask(need)), now)
+            asking.task.add_done_callback(lambda _: self._asking.pop(need, None))
+        left = None if patience is None else max(0.0, asking.began + patience - now)
+        done, _ = await asyncio.wait({asking.task}, timeout=left)
+        for task in done:
+            task.result()
 
     async def _ask(self, need: Dependency) -> None:
         if self._directory is None:

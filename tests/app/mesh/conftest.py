@@ -24,7 +24,7 @@ class Wire:
         self.connections = 0
         self.drops: Callable[[bytes], bool] = lambda data: False
         """Whether the connection that these bytes of a client came over is torn down instead."""
-        self._target = target
+        self.target = target
         self._whole = asyncio.Event()
         self._whole.set()
         self._server: asyncio.Server | None = None
@@ -66,7 +66,7 @@ class Wire:
         self._writers.add(writer)
         try:
             await self._whole.wait()
-            there, back = await asyncio.open_connection("127.0.0.1", self._target)
+            there, back = await asyncio.open_connection("127.0.0.1", self.target)
             self._writers.add(back)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pass(reader, back, self.drops))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -60,6 +61,28 @@ async def test_what_was_known_serves_while_the_registry_is_away() -> None:
     assert await finder.candidates(NEED) == before
     clock.now += 60
     assert await finder.candidates(NEED) == before
+
+
+async def test_a_registry_that_does_not_answer_holds_nobody_up_who_knows_somebody() -> None:
+    clock = Clock(100.0)
+    silent = Told(([found("http://10.0.0.1:8080")], '"a"'), ([found("http://10.0.0.2:8080")], '"b"'))
+    answer = asyncio.Event()
+    finder = Finder(silent, service=None, clock=clock)
+    before = await finder.candidates(NEED)
+    discover = silent.discover
+
+    async def late(need: Dependency, etag: str | None) -> Any:
+        await answer.wait()
+        return await discover(need, etag)
+
+    silent.discover = late
+    clock.now += 60
+    for anew in (False, True, True):
+        async with asyncio.timeout(5):  # far less than the registry's own time
+            assert await finder.candidates(NEED, anew=anew) == before
+    answer.set()
+    assert [one.endpoint for one in await finder.candidates(NEED, anew=True)] == ["http://10.0.0.2:8080"]
+    assert len(silent.etags) == 2
 
 
 async def test_dns_lists_the_pods_of_now_while_the_registry_is_away() -> None:

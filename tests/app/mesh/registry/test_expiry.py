@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -130,6 +133,45 @@ def test_a_late_event_loop_prolongs_intervals_too() -> None:
     for _ in range(30):
         pace.tick(2.0, 1.0)
     assert pace.stretch > 1.5
+
+
+async def test_replicas_whose_clocks_differ_agree_about_who_is_there(
+    serve_registry: Any, body: Any, redis_server: Any, monkeypatch: pytest.MonkeyPatch, eventually: Any
+) -> None:
+    """Their calendars are a day and a year apart, and their own clocks began at other times, as on other machines."""
+    skews = iter((0.0, -86_400.0, 86_400.0 * 365))
+    made, begun = Registry.__init__, Replica.__init__
+
+    def of_another_calendar(self: Registry, *given: Any, **named: Any) -> None:
+        skew = next(skews)
+        made(self, *given, **named, wall=lambda: time.time() + skew)
+
+    def of_another_clock(self: Replica, *given: Any, **named: Any) -> None:
+        ahead = random.uniform(1e3, 1e6)
+        begun(self, *given, **named, clock=lambda: time.monotonic() + ahead)
+
+    monkeypatch.setattr(Registry, "__init__", of_another_calendar)
+    monkeypatch.setattr(Replica, "__init__", of_another_clock)
+    registries = [await serve_registry(REDIS_URL=redis_server.url) for _ in range(3)]
+    told = [(await registries[n].register(body(replica=f"r{n}", healthInterval=1))).json() for n in range(3)]
+    for registry in registries:
+
+        async def knows_all(registry: Any = registry) -> bool:
+            return (await registry.discover("greeting"))["total"] == 3
+
+        await eventually(knows_all)
+    loop = asyncio.get_running_loop()
+    until = loop.time() + 6  # an agent that is not heard is gone by then
+    rounds = 0
+    while loop.time() < until:
+        rounds += 1
+        for at, one in enumerate(told):  # each is heard by another replica each time
+            answer = await registries[(at + rounds) % 3].beat({"id": one["id"], "token": one["token"]})
+            assert [result["status"] for result in answer["results"]] == ["ok"]
+        await asyncio.sleep(0.3)
+        for registry in registries:
+            found = (await registry.discover("greeting"))["agents"]
+            assert [agent["state"] for agent in found] == ["healthy"] * 3
 
 
 @pytest.mark.parametrize("skew", [-86_400, 0, 86_400 * 365])
