@@ -18,8 +18,11 @@ from app.gateway.children.keeper._tree import LINUX, children_of, descendants_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from collections.abc import Sequence
     from typing import Any, NoReturn
+else:
+    import _signal  # `signal` brings `enum`, which is larger than all of this
 
 
 _TERM, _KILL, _CONT = 15, 9, 18 if LINUX else 19
@@ -91,7 +94,8 @@ class Minder:
     def _watch(self) -> None:
         poll = select.poll()
         handle = os.pidfd_open(self._main) if LINUX else -1
-        watched = [self._alive, handle] if LINUX else [self._alive]
+        ended = _told_of_ends()  # of daemons too: their zombies would fill the table of processes
+        watched = [self._alive, ended, handle] if LINUX else [self._alive, ended]
         if self._control is not None:
             watched.append(self._control.fileno())
         for descriptor in watched:
@@ -102,7 +106,9 @@ class Minder:
             due = min([look, *(when for when, _ in self._stages[:1])])
             wait = max(0.0, due - now) if LINUX else _BLIND
             for descriptor, _ in poll.poll(wait * 1000 + 1):
-                if descriptor == self._alive or (descriptor != handle and not self._hear()):
+                if descriptor == ended:
+                    os.read(ended, 4096)
+                elif descriptor == self._alive or (descriptor != handle and not self._hear()):
                     poll.unregister(descriptor)
                     self._stop(0.0, _GRACE)
             self._reap()
@@ -208,6 +214,20 @@ class Minder:
             self._control.send(wire.pack(*message))
         except OSError:
             pass  # nobody listens any more, which `_hear` finds out
+
+
+def _told_of_ends() -> int:
+    """A descriptor that can be read whenever a child of ours has ended."""
+    reading, writing = os.pipe()
+    for descriptor in (reading, writing):
+        os.set_blocking(descriptor, False)
+    _signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    _signal.signal(_signal.SIGCHLD, _nothing)
+    return reading
+
+
+def _nothing(number: int, frame: object) -> None:
+    """That there is a handler is enough for the descriptor to be written to."""
 
 
 def _kill(pid: int, number: int) -> None:

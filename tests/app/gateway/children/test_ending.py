@@ -46,6 +46,14 @@ async def test_daemons_are_ended_when_their_server_ends_by_itself(ready, childre
     assert set(descendants()) == {children.keeper}
 
 
+async def test_daemons_that_end_leave_no_zombies_while_their_server_lives_on(ready):
+    child = await ready("litter", look=60.0)
+    await asyncio.sleep(1.0)
+    zombies = [what for what in descendants(child.minder).values() if what.startswith("zombie")]
+    assert len(zombies) <= 10
+    await child.stop()
+
+
 async def test_a_stopped_child_still_ends(ready):
     child = await ready("stop-itself")
     await until(lambda: "stopped" in descendants()[child.pid])

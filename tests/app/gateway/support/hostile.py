@@ -85,6 +85,18 @@ def breeder() -> None:
         os.setsid()
 
 
+def litter() -> None:
+    """Lives on while daemons of its own end, one after the other."""
+    say('{"ready":true}')
+    for _ in range(60 * 200):
+        if os.fork() == 0:
+            if os.fork():
+                os._exit(0)
+            os._exit(0)
+        os.wait()
+        time.sleep(0.005)
+
+
 def flood_output() -> None:
     say('{"ready":true}')
     garbage = b"garbage\n" * 8000
@@ -207,6 +219,7 @@ MANNERS = {
     "daemon": lambda _: daemon(),
     "tree": lambda _: tree(),
     "breeder": lambda _: breeder(),
+    "litter": lambda _: litter(),
     "flood-output": lambda _: flood_output(),
     "flood-messages": lambda _: flood_messages(),
     "flood-errors": lambda _: flood_errors(),
