@@ -1,8 +1,25 @@
 """The operator in trouble: replicas end or freeze, the registry or the API server is away, news are missed."""
 
 import signal
+import time
 
 from .conftest import HOME, TOKEN, eventually, know_monitors, owned, restart
+
+PATCHES = r'slipway_operator_api_calls_total\{.*verb="PATCH"'
+
+
+def still(look, seconds=3.0):
+    """Whether what `look` returns has been the same for so long, asked again and again."""
+    seen, since = None, time.monotonic()
+
+    def unchanged():
+        nonlocal seen, since
+        now = look()
+        if now != seen:
+            seen, since = now, time.monotonic()
+        return time.monotonic() - since >= seconds
+
+    return unchanged
 
 
 def test_what_no_watch_told_is_mended_now_and_then(operators, space):
@@ -151,10 +168,11 @@ class TestTrouble:
         first = operators.lead()
         space.agent("hello", autoscaling={}, serviceMonitor=True, environment=[{"name": "EMPTY", "value": ""}])
         eventually(lambda: space.made("hello") and space.status("hello").get("replicas") == 2, "the agent is made")
+        eventually(still(lambda: first.metric(PATCHES)), "the first has nothing more to write")
         first.end()
         second = operators.lead()
         eventually(lambda: second.metric("slipway_operator_reconciles_total") >= 1, "the agent is looked at")
-        assert second.metric(r'slipway_operator_api_calls_total\{.*verb="PATCH"') == 0
+        assert second.metric(PATCHES) == 0
 
     def test_a_change_by_another_in_the_same_moment_is_not_lost(self, operators, space):
         operators.lead()
