@@ -81,6 +81,14 @@ class Children:
             raise
         return child
 
+    def give_up(self, command: Command) -> None:
+        """End those that were to run this very command and do not yet: what hangs may do so for long."""
+        for child in self._alive.values():
+            if child.command is command and not child.pid:
+                child.kill()
+                if self._link is not None:
+                    self._link.go_on()
+
     async def check(self) -> None:
         """Raise `LaunchError` if no child could be started now."""
         if len(self._alive) >= self._most:

@@ -19,6 +19,9 @@ from app.gateway.launcher import LaunchError, State
 
 logger = logging.getLogger("slipway.child")
 
+_HURRY = 1.0
+"""Seconds that a start has to come to its end by itself when its server is stopped."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
@@ -85,7 +88,8 @@ class Supervised:
             self._keeping.cancel()
             await asyncio.wait({self._keeping})
         while self._starts:
-            await asyncio.wait(self._starts)
+            await asyncio.wait(self._starts, timeout=_HURRY)
+            self._children.give_up(self._command)
         await asyncio.gather(*(child.stop() for child in list(self._living)))
 
     async def _keep(self, after: Supervised | None) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 from contextlib import suppress
 
 import msgspec
@@ -268,6 +269,19 @@ async def test_a_stop_in_the_midst_of_a_start_leaves_nothing(processes):
     await processes.launcher.stop(launched.id)
     assert len(processes.launcher.children) == 0
     assert not any("hostile.py" in what for what in descendants().values())
+
+
+async def test_a_start_that_hangs_can_be_stopped_at_once(processes):
+    await first_line((await processes.launcher.start(processes.spec("ignore-end-of-input", name="other"))).endpoint)
+    os.kill(processes.launcher.children.keeper, signal.SIGSTOP)
+    launched = await processes.launcher.start(processes.spec("echo"))
+    opening = asyncio.create_task(launched.endpoint.open())
+    await until(lambda: len(processes.launcher.children) == 2)
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(processes.launcher.stop(launched.id) for _ in range(2)))
+    assert len(processes.launcher.children) == 1
+    with pytest.raises(LaunchError, match="is stopped"):
+        await opening
 
 
 async def test_a_server_lost_with_the_keeper_comes_back_under_a_new_one(processes):
