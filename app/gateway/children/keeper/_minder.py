@@ -43,6 +43,8 @@ class Minder:
         self._main = 0
         self._running = False
         self._killed = False
+        self._sweeping = False
+        """Whatever ends by SIGKILL now outlived its server."""
         self._why = ""
         self._orphans: set[int] = set()
         self._most_memory = 0
@@ -171,6 +173,8 @@ class Minder:
             if pid == self._main:
                 self._running = False
                 self._tell(wire.EXITED, status, self._why)
+            elif self._sweeping and os.WIFSIGNALED(status) and os.WTERMSIG(status) == _KILL:
+                self._orphans.add(pid)  # a list of children may lack one while another of them ends
 
     def _sweep(self) -> None:
         """End what is left: its own group politely first, then all until `waitpid` has nobody to wait for."""
@@ -178,6 +182,7 @@ class Minder:
             return
         polite = time.monotonic()
         if not self._killed:
+            self._sweeping = True
             polite += _GRACE
             for pid in self._group():
                 _kill(pid, _TERM)
