@@ -10,6 +10,7 @@ from app.protocol.calls import ANONYMOUS, Call
 from app.protocol.context import CallContext
 from app.protocol.params import Meta
 from app.protocol.revisions import NEWEST, Revision
+from app.toolsets import load
 
 
 class RecordingChannel:
@@ -43,3 +44,21 @@ def context_of():
 def context(context_of) -> CallContext:
     """A context that nothing special is true of."""
     return context_of()
+
+
+@pytest.fixture
+def caller(context: CallContext):
+    """Loads a toolset with what it is given: the `call(tool, **arguments)` that this makes decodes the answer."""
+
+    def make(toolset: str, *given: object):
+        registry = load([toolset], given=given)
+
+        async def call(tool: str, **arguments: object):
+            found = registry.tool(tool)
+            assert found is not None
+            result = await found.call(msgspec.Raw(msgspec.json.encode(arguments)), context)
+            return msgspec.json.decode(result.structured_content)
+
+        return call
+
+    return make

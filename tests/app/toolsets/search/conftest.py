@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import msgspec
 import pytest
 from loopback import Loopback, loopback
 
-from app.protocol.context import CallContext
 from app.resilience import Backoff
 from app.resilience.http import HttpClient
-from app.toolsets import load
 from app.toolsets.search.domains import DomainRules
 from app.toolsets.search.fetcher import FetchLimits, PageFetcher
 from app.toolsets.search.providers import Brave, Searxng
@@ -24,20 +21,8 @@ async def web() -> AsyncIterator[Loopback]:
         yield server
 
 
-def caller(context: CallContext, *given: object):
-    registry = load(["search"], given=given)
-
-    async def call(tool: str, **arguments: object):
-        found = registry.tool(tool)
-        assert found is not None
-        result = await found.call(msgspec.Raw(msgspec.json.encode(arguments)), context)
-        return msgspec.json.decode(result.structured_content)
-
-    return call
-
-
 @pytest.fixture
-async def make_fetch(web: Loopback, context: CallContext):
+async def make_fetch(web: Loopback, caller):
     """Makes `fetch(path or address, …)`, which takes this machine for public. `names` says where names lead to."""
     fetchers: list[PageFetcher] = []
 
@@ -60,7 +45,7 @@ async def make_fetch(web: Loopback, context: CallContext):
             **more,
         )
         fetchers.append(fetcher)
-        call = caller(context, fetcher)
+        call = caller("search", fetcher)
 
         async def fetch(where: str, **arguments: object):
             return await call("fetch_page", url=web.url + where if where.startswith("/") else where, **arguments)
@@ -79,7 +64,7 @@ def fetch(make_fetch):
 
 
 @pytest.fixture
-async def make_search(web: Loopback, context: CallContext):
+async def make_search(web: Loopback, caller):
     """Makes `search(query, …)` on the providers named, all of them at the one server."""
     http = HttpClient("test")
 
@@ -92,7 +77,7 @@ async def make_search(web: Loopback, context: CallContext):
         for provider in providers:
             provider._upstream._backoff = Backoff(base=0)
         searcher = Searcher(providers, rules=DomainRules(**(rules or {})), **limits)
-        call = caller(context, searcher)
+        call = caller("search", searcher)
 
         async def search(query: str, **arguments: object):
             return await call("web_search", query=query, **arguments)

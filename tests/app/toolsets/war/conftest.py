@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import msgspec
 import pytest
 from loopback import Loopback, Request, as_json, loopback
 
-from app.protocol.context import CallContext
 from app.resilience import Backoff
 from app.resilience.http import HttpClient
-from app.toolsets import ToolsetRegistry, load
 from app.toolsets.war.client import WarClient, WarLimits
 
 NOW = {"createdAt": "2026-11-21T10:00:00.000Z", "updatedAt": "2026-11-21T11:00:00.000Z"}
@@ -118,7 +115,7 @@ async def upstream() -> AsyncIterator[Loopback]:
 
 
 @pytest.fixture
-async def make_war(upstream: Loopback, context: CallContext):
+async def make_war(upstream: Loopback, caller):
     """Makes the toolset on the recorded API, with limits as named; `call(tool, **arguments)` decodes the answer."""
     clients: list[HttpClient] = []
 
@@ -127,14 +124,7 @@ async def make_war(upstream: Loopback, context: CallContext):
         clients.append(http)
         client = WarClient(http, f"{upstream.url}/api/", WarLimits(**limits))
         client.upstream._backoff = Backoff(base=0)
-        registry: ToolsetRegistry = load(["war"], given=[client])
-
-        async def call(tool: str, **arguments: object):
-            found = registry.tool(tool)
-            assert found is not None
-            result = await found.call(msgspec.Raw(msgspec.json.encode(arguments)), context)
-            return msgspec.json.decode(result.structured_content)
-
+        call = caller("war", client)
         call.client = client  # type: ignore[attr-defined]
         return call
 
