@@ -117,9 +117,13 @@ async def test_a_gateway_in_a_pod_runs_adopts_and_takes_along_its_servers(space,
         assert {"everything", "own"} <= await tools(base)
 
     await patiently(both, seconds=UP_SECONDS)
-    shown = json.loads(await asyncio.to_thread(read, f"{base}/servers"))
-    (wrong,) = (server for server in shown if server["id"] == "wrong")
-    assert "never-built" in wrong["reason"]
+
+    async def told() -> None:
+        shown = json.loads(await asyncio.to_thread(read, f"{base}/servers"))
+        (wrong,) = (server for server in shown if server["id"] == "wrong")
+        assert "never-built" in wrong["reason"]
+
+    await patiently(told, seconds=UP_SECONDS)
     before = await asyncio.to_thread(space.servers)
 
     gateway = (await asyncio.to_thread(space.gateway))["metadata"]["name"]
