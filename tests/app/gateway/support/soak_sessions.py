@@ -32,7 +32,7 @@ HURT_EVERY = 6.0
 SPARE = 8
 """Descriptors that may be open more than before: what is answered, or dropped, right now."""
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "soak", "version": "1"}}
-MOODS = ["echo"] * 1500 + ["flood", "mutter", "breed", "stall"] * 5 + ["die", "freeze"]
+MOODS = ["echo"] * 6000 + ["flood", "mutter", "breed", "stall"] * 20 + ["die", "freeze"]
 
 
 class Lost(Exception):
