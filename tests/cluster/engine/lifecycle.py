@@ -156,6 +156,7 @@ class Life:
     def recovers_from_a_killed_update(self) -> None:
         """The engine dies half-way; what it had begun is on the cluster but not in its state."""
         self.stack.up_killed_after(12)
+        self.stack.mend_state()
         refused = self.stack.up()
         assert not refused.fine
         assert "locked" in refused.output, refused.output

@@ -203,6 +203,12 @@ class Stack:
                     os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
 
+    def mend_state(self) -> None:
+        """The engine writes a file's state whole or not at all, but not what it notes beside it."""
+        for note in (self.engine.folder / "state").rglob("*.attrs"):
+            if not note.stat().st_size:
+                note.unlink()
+
     def unlock(self) -> None:
         """What a person does after an update that was killed: nobody else is at work, so its lock goes."""
         self._cli("cancel", "--yes", timeout=PATIENT_SECONDS).check()
