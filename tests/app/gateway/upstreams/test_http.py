@@ -151,7 +151,11 @@ async def test_an_answer_may_come_on_a_stream_after_what_belongs_to_it(connect_w
     request.event({"jsonrpc": "2.0", "method": "notifications/progress", "params": progress})
     request.event({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info"}})
     request.event({"jsonrpc": "2.0", "id": "q", "method": "elicitation/create", "params": {}})
-    await until(lambda: who.asked)
+
+    def replies() -> list[dict]:
+        return [each.message for each in web.requests if each.body and each.message.get("id") == "q"]
+
+    await until(replies)
     request.event(request.result({"ok": 1}))
     request.finish()
     assert await calling == {"ok": 1}
@@ -159,8 +163,7 @@ async def test_an_answer_may_come_on_a_stream_after_what_belongs_to_it(connect_w
     assert other.told == other.asked == []
     beside.answer()
     await bystander
-    replies = [r.message for r in web.requests if r.body and r.message.get("id") == "q"]
-    assert [reply["result"] for reply in replies] == [{"action": "decline"}]
+    assert [reply["result"] for reply in replies()] == [{"action": "decline"}]
 
 
 async def test_a_stream_that_goes_on_after_the_answer_holds_nobody_up(connect_web, web, call):
