@@ -16,6 +16,8 @@ SOAK_ARGS ?=
 CLUSTER ?= node
 # Which of its tests: files or folders of tests/cluster.
 CLUSTER_TESTS ?= tests/cluster
+# One process has the node, which mostly waits; the other does what needs no node.
+BESIDE := -n 2 --dist loadscope
 # What test-objects runs, and what that needs built.
 OBJECTS_TESTS ?= tests/cluster/objects/test_stack_objects.py tests/cluster/objects/test_engine_pitfalls.py tests/cluster/objects/test_engine_reports.py
 OBJECTS_TOOLS := etcd kubernetes pulumi-language pulumi
@@ -75,9 +77,9 @@ test-objects: .venv/.ready-dev ## Run the stacks on a real API server, without p
 test-cluster: .venv/.ready-dev ## Run the stacks on a real node (Linux, root); CLUSTER=existing uses KUBECONFIG
 	@if [ "$(CLUSTER)" = existing ]; then \
 	  [ -n "$${KUBECONFIG:-}" ] || { echo 'CLUSTER=existing: set KUBECONFIG to the file of a cluster that tests may change' >&2; exit 1; }; \
-	  exec $(BIN)/pytest $(CLUSTER_TESTS) --cluster $(PYTEST_ARGS); \
+	  exec $(BIN)/pytest $(CLUSTER_TESTS) --cluster $(BESIDE) $(PYTEST_ARGS); \
 	else \
-	  exec $(BIN)/python tests/cluster/harness run $(BIN)/pytest $(CLUSTER_TESTS) --cluster $(PYTEST_ARGS); \
+	  exec $(BIN)/python tests/cluster/harness run $(BIN)/pytest $(CLUSTER_TESTS) --cluster $(BESIDE) $(PYTEST_ARGS); \
 	fi
 
 cluster-up: .venv/.ready-dev ## Start the tests' node and leave it running

@@ -28,6 +28,8 @@ from harness.places import IMAGES, KUBECONFIG, RUN
 from usage.reach import Walk
 from usage.running import Running
 from usage.stages import Stages
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 EVERYWHERE = HERE / "units"
 # What the stacks call themselves in public, and where the node serves them.
@@ -47,6 +49,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if config.getoption("--cluster", default=False) or collection_path in (HERE, EVERYWHERE):
         return None
     return None if EVERYWHERE in collection_path.parents else True
+
+
+class BesideTheNode(LoadScopeScheduling):
+    """All that needs the node is done by one process, which waits most of the time; others do the rest meanwhile."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "the node" if Path(file).parent.name == HERE.name else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    return BesideTheNode(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from xdist.workermanage import WorkerController
 
 # Where the harness wants them; it has more to tell.
 FILE = "SLIPWAY_TEST_STAGES"
@@ -22,6 +23,16 @@ class Stages:
     def watch(self, stages: Mapping[str, float]) -> None:
         """Stages within the tests that are timed elsewhere."""
         self._more.append(stages)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Where the tests are spread over processes, each tells the one that speaks for all."""
+        output = getattr(session.config, "workeroutput", None)
+        if output is not None:
+            output["stages"] = [dict(more) for more in self._more]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: WorkerController) -> None:
+        self._more += getattr(node, "workeroutput", {}).get("stages", [])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         file, _, test = report.nodeid.partition("::")
