@@ -199,8 +199,7 @@ class Stack:
                     assert time.monotonic() < end, f"{resources} resources were not made within {timeout:.0f} s"
                     time.sleep(0.02)
             finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(child.pid, signal.SIGKILL)
+                _kill_session(child.pid)
                 child.wait()
 
     def mend_state(self) -> None:
@@ -287,6 +286,14 @@ class Stack:
                 errors += f"\nended by the tests after {timeout:.0f} s"
         text = output if output and arguments[0] in ("preview", "stack") else output + errors
         return Checked(child.returncode, text)
+
+
+def _kill_session(session: int) -> None:
+    """The engine gives its plugins process groups of their own, but not sessions."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getsid(int(folder.name)) == session:
+                os.kill(int(folder.name), signal.SIGKILL)
 
 
 class Checked(Done):
