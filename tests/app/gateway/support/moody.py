@@ -47,6 +47,7 @@ def answer(method, params):
     return {}
 
 
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # a daemon of its own that is killed is no zombie of ours
 for line in sys.stdin:
     message = json.loads(line)
     if "id" in message:
