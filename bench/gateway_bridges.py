@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -205,3 +206,4 @@ class Bridge:
             except psutil.Error:
                 continue
         self.process = None
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -64,9 +64,8 @@ def upstreams() -> tuple[list["subprocess.Popen[bytes]"], str, str]:
 Offer = tuple[str, str, Callable[[], Callable[[Bridge], list[str]]], dict]
 
 
-def peers_of(url: str) -> list[Offer]:
+def peers_of(url: str, scratch: Path) -> list[Offer]:
     """Name, floor, what installs it and gives its command, and what else is to be known."""
-    scratch = Path(tempfile.mkdtemp(prefix="slipway-bench-contextforge-"))
     forge = gateway_peers.contextforge_environment(scratch)
     batch = {"calls": [{"mcp_server": "echo", "tool": "echo", "arguments": {"text": "hello"}}]}
     hangar = {"tool": "hangar_call", "arguments": batch, "slow": True}
@@ -87,7 +86,7 @@ def peers_of(url: str) -> list[Offer]:
     ]  # fmt: skip
 
 
-def bridges(url: str, url_of_many: str, *, peers: bool, only: str | None) -> list[Bridge]:
+def bridges(url: str, url_of_many: str, scratch: Path, *, peers: bool, only: str | None) -> list[Bridge]:
     last = f"echo_{MANY - 1}"
     found = [
         Bridge(FLOOR, FLOOR, floor("stdio"), child(), sessions=False),
@@ -100,7 +99,7 @@ def bridges(url: str, url_of_many: str, *, peers: bool, only: str | None) -> lis
             goal="as with 1",
         ),
     ]  # fmt: skip
-    for name, base, install, more in peers_of(url) if peers else ():
+    for name, base, install, more in peers_of(url, scratch) if peers else ():
         if only is None or only in name:
             command = _had(name, install)
             if command is not None:
@@ -172,8 +171,9 @@ def main() -> None:
     began = time.monotonic()
     parts = given.parts.split(",")
     running, url, url_of_many = upstreams()
+    scratch = Path(tempfile.mkdtemp(prefix="slipway-bench-"))
     try:
-        chosen = bridges(url, url_of_many, peers=not given.no_peers, only=given.only)
+        chosen = bridges(url, url_of_many, scratch, peers=not given.no_peers, only=given.only)
         if "calls" in parts:
             serving = started(chosen)
             try:
@@ -190,6 +190,7 @@ def main() -> None:
     finally:
         for upstream in running:
             upstream.kill()
+        shutil.rmtree(scratch, ignore_errors=True)
     print(f"\n{time.monotonic() - began:.0f} s in all", file=sys.stderr)
 
 

@@ -1,6 +1,7 @@
 """The peers of `gateway_calls.py`: installed once into folders of their own, and how each is started."""
 
 import json
+import os
 import secrets
 import shlex
 import shutil
@@ -20,6 +21,7 @@ PYPI = {
     "contextforge": ["mcp-contextforge-gateway==1.0.7.post20260921"],
     "mcp-hangar": ["mcp-hangar==2.34.4"],
 }
+ADMINISTRATOR = "admin@example.com"
 
 
 def python_of(peer: str) -> Path:
@@ -78,19 +80,15 @@ def contextforge() -> Callable[[Bridge], list[str]]:
 
 
 def contextforge_environment(folder: Path) -> dict[str, str]:
-    """A database of its own, nobody asked who they are, the pages switched off: as little as it can do."""
+    """A database of its own, no client asked who it is, the pages switched off: as little as it can do."""
     return {
         "DATABASE_URL": f"sqlite:///{folder / 'mcp.db'}",
         "JWT_SECRET_KEY": secrets.token_hex(32),
         "AUTH_ENCRYPTION_SECRET": secrets.token_hex(32),
         "PLATFORM_ADMIN_PASSWORD": secrets.token_urlsafe(16) + "aA1!",
         "BASIC_AUTH_PASSWORD": secrets.token_urlsafe(16) + "aA1!",
-        "AUTH_REQUIRED": "false",
+        "PLATFORM_ADMIN_EMAIL": ADMINISTRATOR,
         "MCP_REQUIRE_AUTH": "false",
-        "MCP_CLIENT_AUTH_ENABLED": "false",
-        "TRUST_PROXY_AUTH": "true",
-        "TRUST_PROXY_AUTH_DANGEROUSLY": "true",
-        "ALLOW_UNAUTHENTICATED_ADMIN": "true",
         "MCPGATEWAY_UI_ENABLED": "false",
         "SSRF_ALLOW_LOCALHOST": "true",
         "SSRF_ALLOW_PRIVATE_NETWORKS": "true",
@@ -101,12 +99,17 @@ def contextforge_environment(folder: Path) -> dict[str, str]:
 
 
 def register(bridge: Bridge) -> None:
-    """Tell ContextForge of the server."""
+    """Tell ContextForge of the server, as its administrator."""
+    words = ["-m", "mcpgateway.utils.create_jwt_token", "--username", ADMINISTRATOR, "--admin", "--exp", "10"]
+    secret = ["--secret", bridge.environment["JWT_SECRET_KEY"]]
+    command = [str(python_of("contextforge")), *words, *secret]
+    said = subprocess.run(
+        command, env={**os.environ, **bridge.environment}, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {said.split()[-1]}"}
     server = {"name": "echo", "url": bridge.upstream[0], "transport": "STREAMABLEHTTP", "visibility": "public"}
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{bridge.port}/gateways", json.dumps(server).encode(), {"Content-Type": "application/json"}
-    )
-    urllib.request.urlopen(request, timeout=60).read()
+    url = f"http://127.0.0.1:{bridge.port}/gateways"
+    urllib.request.urlopen(urllib.request.Request(url, json.dumps(server).encode(), headers), timeout=60).read()
 
 
 def hangar() -> Callable[[Bridge], list[str]]:
