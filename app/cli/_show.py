@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,11 @@ def consoles() -> tuple[Console, Console]:
     if not output.is_terminal and output.width == _ASSUMED:
         output.width = _UNSHORTENED  # another program reads it, or a file: nothing is cut for want of columns
     return output, Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def program() -> str:
+    """How this program was called, so that a command that names it can be pasted as it stands."""
+    return sys.argv[0] if sys.argv[0].endswith(f"{os.sep}slipway") else "slipway"
 
 
 def pretty(value: object) -> str:

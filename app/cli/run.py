@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -71,8 +70,10 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _welcome(address: str, toolsets: Sequence[str]) -> None:
+    from app.cli._show import program
+
     _step("ready")
-    command = " ".join((_program(), "call", f"{address}/mcp", *_TRIAL))
+    command = " ".join((program(), "call", f"{address}/mcp", *_TRIAL))
     lines = (
         "",
         f"  page     {address}/",
@@ -85,11 +86,6 @@ def _welcome(address: str, toolsets: Sequence[str]) -> None:
     )
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
-
-
-def _program() -> str:
-    """How this program was called, so that the command can be pasted as it stands."""
-    return sys.argv[0] if os.sep in sys.argv[0] and os.access(sys.argv[0], os.X_OK) else "slipway"
 
 
 def _step(text: str) -> None:

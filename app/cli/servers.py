@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from app.cli._loading import load_settings
-from app.cli._show import consoles, pretty, write
+from app.cli._show import consoles, pretty, program, write
 
 if TYPE_CHECKING:
     from app.cli._gateway_client import GatewayClient, GatewayProblem, JsonObject
@@ -118,7 +118,7 @@ def list_servers(gateway: GatewayUrl = None, token: Token = None, as_json: AsJso
 
         consoles()[0].print(servers_table(servers))
     else:
-        consoles()[1].print("There are no servers. Start one: slipway servers start time")
+        consoles()[1].print(f"There are no servers. Start one: {program()} servers start time")
 
 
 @commands.command("status", no_args_is_help=True)
@@ -221,12 +221,12 @@ def _told(client: GatewayClient, server: JsonObject, *, made: bool) -> None:
     output.print(server_table(server, None))
     match server["phase"]:
         case "ready" | "degraded":
-            call = f"slipway call {client.url}/servers/{server['id']}/mcp"
+            call = f"{program()} call {client.url}/servers/{server['id']}/mcp"
             errors.print(f"[dim]{'' if made else 'It ran already. '}Its tools: {call}[/]")
         case "failed":
-            errors.print(f"[dim]Its log: slipway servers logs {server['id']}[/]")
+            errors.print(f"[dim]Its log: {program()} servers logs {server['id']}[/]")
         case _:
-            errors.print(f"[dim]It is still {server['phase']}: slipway servers status {server['id']}[/]")
+            errors.print(f"[dim]It is still {server['phase']}: {program()} servers status {server['id']}[/]")
 
 
 def _complain(text: str) -> NoReturn:
