@@ -10,6 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -266,8 +267,18 @@ def space(admin: Api) -> Iterator[Space]:
     # Its pods are made as the default account of its namespace exists, or not at all.
     eventually(lambda: admin.get(f"/api/v1/namespaces/{name}/serviceaccounts/default"), "the namespace is ready")
     yield Space(admin, name)
-    for agent in admin.items(f"/apis/mesh.mcp.io/v1/namespaces/{name}/mcpagents"):
-        admin.merge(f"/apis/mesh.mcp.io/v1/namespaces/{name}/mcpagents/{agent['metadata']['name']}", _FREE)
+    agents = f"/apis/mesh.mcp.io/v1/namespaces/{name}/mcpagents"
+    # What is to go gets no finalizer anew from an operator that still runs; one that stays would keep the definition.
+    admin.delete(agents)
+
+    def gone() -> bool:
+        left = admin.items(agents)
+        for agent in left:
+            with suppress(RuntimeError):  # it went meanwhile
+                admin.merge(f"{agents}/{agent['metadata']['name']}", _FREE)
+        return not left
+
+    eventually(gone, "the agents of the test are gone")
     admin.delete(f"/api/v1/namespaces/{name}")
 
 
