@@ -27,6 +27,7 @@ from app.operator.kube import Kube
 from app.operator.model import Around
 from app.operator.reconcile import Reconciler
 from app.operator.seen import Key, Seen
+from app.operator.sight import keep_in_sight
 from app.operator.telemetry import OperatorMetrics
 from app.operator.work import WorkQueue
 
@@ -136,6 +137,7 @@ class Term:
                 asyncio.create_task(queue.run(look, workers=duties.workers)),
                 asyncio.create_task(directory.follow(registrations_changed)),
                 asyncio.create_task(self._resync(census, queue, relisted)),
+                asyncio.create_task(keep_in_sight(kube)),
             ]
             for task in tasks:
                 task.add_done_callback(self._task_ended)
