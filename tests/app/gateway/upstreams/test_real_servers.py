@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -277,9 +277,15 @@ async def test_a_child_that_is_killed_is_started_again_and_its_call_fails(make, 
     upstream = make(await yard.start(sys.executable, OFFICIAL, "stdio"))
     news = heard(upstream)
     await upstream.open()
-    served: Callable[[], list[psutil.Process]] = lambda: [  # noqa: E731
-        process for process in psutil.Process().children(recursive=True) if OFFICIAL in process.cmdline()
-    ]
+
+    def served() -> list[psutil.Process]:
+        found: list[psutil.Process] = []
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):  # it went meanwhile, or is a zombie of a moment
+                if OFFICIAL in process.cmdline():
+                    found.append(process)
+        return found
+
     for process in served():
         process.kill()
     await news.hear(LOST)
