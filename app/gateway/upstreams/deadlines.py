@@ -25,7 +25,8 @@ class Deadline:
         self._expired = False
 
     def __enter__(self) -> None:
-        self._task = asyncio.current_task(self._deadlines.loop)
+        task = self._task = asyncio.current_task(self._deadlines.loop)
+        self._before = 0 if task is None else task.cancelling()
         self._own = self._deadlines.begin(self)
 
     def __exit__(
@@ -43,7 +44,6 @@ class Deadline:
         """Its time is over: whatever runs inside is cancelled."""
         if self._task is not None and not self._expired:
             self._expired = True
-            self._before = self._task.cancelling()
             self._task.cancel()
 
 

@@ -69,6 +69,21 @@ async def test_cancelled_and_too_late_at_once_is_cancelled(deadlines):
         await task
 
 
+async def test_who_is_cancelled_and_then_takes_too_long_to_end_is_cancelled(deadlines):
+    async def work() -> None:
+        with deadlines.within(0.02):
+            try:
+                await for_ever()
+            finally:
+                await for_ever()
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_an_error_of_its_own_is_kept(deadlines):
     async def work() -> None:
         with deadlines.within(0.02):
