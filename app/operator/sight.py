@@ -26,12 +26,14 @@ async def keep_in_sight(api: Reader, *, every: float = 5.0) -> None:
     missed = 0
     while missed < _LOOKS:
         await asyncio.sleep(every)
-        missed = missed + 1 if not _watched() and await _served(api) else 0
+        missed = missed + 1 if not watches(PLURAL) and await _served(api) else 0
     raise Blind("agents are served but not watched: the work begins anew")
 
 
-def _watched() -> bool:
-    return any(task.get_name().startswith(f"watcher for {PLURAL}.") for task in asyncio.all_tasks())
+def watches(plural: str = "") -> set[asyncio.Task[object]]:
+    """kopf's watches that there are at this moment: all, or those of a kind."""
+    begin = f"watcher for {plural}." if plural else "watcher for "
+    return {task for task in asyncio.all_tasks() if task.get_name().startswith(begin)}
 
 
 async def _served(api: Reader) -> bool:

@@ -27,7 +27,7 @@ from app.operator.kube import Kube
 from app.operator.model import Around
 from app.operator.reconcile import Reconciler
 from app.operator.seen import Key, Seen
-from app.operator.sight import keep_in_sight
+from app.operator.sight import keep_in_sight, watches
 from app.operator.telemetry import OperatorMetrics
 from app.operator.work import WorkQueue
 
@@ -224,4 +224,4 @@ def _watching(known: set[asyncio.Task[object]]) -> set[asyncio.Task[object]]:
         failure = task.exception() if task.done() and not task.cancelled() else None
         if failure is not None:
             raise failure
-    return {task for task in asyncio.all_tasks() if task.get_name().startswith("watcher for ")}
+    return watches()
