@@ -7,28 +7,23 @@ Only ever waits for pids that it names. A `waitpid(-1)` would take the exit stat
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-from app.gateway.children.keeper import _wire as wire
-from app.gateway.children.keeper._tree import children_of, kill_below, session_of, state_of
+from app.gateway.children.keeper._mark import bears
+from app.gateway.children.keeper._tree import children_of, kill_below, state_of
 
 
 class Adopted:
     """What a keeper that was killed, and minders killed with it, left behind."""
 
-    def __init__(self, mark: str, sessions: set[int]) -> None:
-        self._carrier = f"{wire.MARK}={mark}".encode()
-        self._sessions = sessions
+    def __init__(self, mark: int) -> None:
+        self._mark = mark
         self._killed: set[int] = set()
 
     def end(self) -> int:
-        """Kill what is below us and carries the mark, or is in a session of our children. Returns how many are left."""
-        roots = [pid for pid in children_of(os.getpid()) if self._ours(pid)]
+        """Kill what is below us and bears its mark. Returns how many are left."""
+        roots = [pid for pid in children_of(os.getpid()) if pid in self._killed or bears(pid, self._mark)]
         self._killed.update(kill_below(roots))  # they come to us when their parents are gone
         return sum(not reap(root) for root in roots)
-
-    def _ours(self, pid: int) -> bool:
-        return pid in self._killed or session_of(pid) in self._sessions or _carries(pid, self._carrier)
 
 
 def reap(pid: int) -> bool:
@@ -52,10 +47,3 @@ class Zombies:
         stale = now & self._seen
         self._seen = now - stale
         return sum(reap(pid) for pid in stale)
-
-
-def _carries(pid: int, carrier: bytes) -> bool:
-    try:
-        return carrier in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return False

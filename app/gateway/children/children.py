@@ -98,6 +98,8 @@ class Children:
     async def close(self) -> None:
         """End all children and the keeper; returns when nothing is left."""
         self._closed = True
+        if self._link is not None and self._link.alive:
+            self._link.go_on()  # a child can have stopped it
         if self._look is not None:
             self._look.cancel()
         await asyncio.gather(*(child.stop() for child in list(self._alive.values())))
@@ -119,7 +121,7 @@ class Children:
         given = [child_stdin, child_stdout, child_stderr, theirs.fileno()]
         try:
             await child.connect(stdin, os.fdopen(stdout, "rb", 0), os.fdopen(stderr, "rb", 0))
-            await link.send(self._message(child, link.mark), given)
+            await link.send(self._message(child), given)
         except (KeeperGone, OSError) as error:
             remove(private)
             self._forget(child)
@@ -130,9 +132,9 @@ class Children:
                 os.close(descriptor)
         return child
 
-    def _message(self, child: Child, mark: str) -> bytes:
+    def _message(self, child: Child) -> bytes:
         command, private = child.command, child.private
-        environment = {"HOME": private, "TMPDIR": private, **command.environment, wire.MARK: mark}
+        environment = {"HOME": private, "TMPDIR": private, **command.environment}
         limits = {"files": command.open_files, "memory": command.memory, "look": command.look}
         directory = command.directory or private
         return wire.pack(wire.START, child.number, command.argv, environment, directory, private, limits)
@@ -177,14 +179,14 @@ class Children:
         with suppress(TimeoutError):
             async with asyncio.timeout(_MINDERS_WITHIN):
                 await asyncio.gather(*(child.unwatched.wait() for child in children))
-        adopted = Adopted(link.mark, {child.pid for child in children if child.pid})
+        await link.close()
+        adopted = Adopted(link.mark)
         minders = {child.minder for child in children if child.minder}
         patience = 0
         while patience < _QUIET:
             left = adopted.end()
             minders = {minder for minder in minders if not reap(minder)}
-            # What was orphaned and ended by itself shows no sign of whose it was; twice seen, it is nobody's.
-            patience = 0 if left or minders or self._zombies.look() else patience + 1
+            patience = 0 if left or minders else patience + 1
             await asyncio.sleep(_PACE)
         for child in children:
             await asyncio.to_thread(remove, child.private)  # in case that its minder could not

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -15,11 +14,12 @@ from pathlib import Path
 
 import app
 from app.gateway.children.keeper import _wire as wire
+from app.gateway.children.keeper._mark import new_mark
 from app.gateway.children.keeper._tree import LINUX
 
 _PROGRAM = (
     "import sys; sys.path.insert(0, sys.argv[1]); from app.gateway.children.keeper._keeper import main; "
-    "main(int(sys.argv[2]))"
+    "main(int(sys.argv[2]), int(sys.argv[3]))"
 )
 _BUFFER = 1 << 20
 _BUSY = 0.002  # seconds between attempts while its socket is full
@@ -33,7 +33,7 @@ class KeeperLink:
     """A keeper that was started, and the socket to it."""
 
     def __init__(self, told: Callable[[str, int, int], None]) -> None:
-        self.mark = secrets.token_hex(8)
+        self.mark = new_mark()
         """By which its processes are known when it is gone."""
         self._told = told
         self._when_gone: Callable[[KeeperLink], None] | None = None
@@ -45,13 +45,13 @@ class KeeperLink:
         try:
             # A session of its own: Ctrl-C and a signal to the gateway's group are not for it.
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM, root, str(theirs.fileno())],
+                [sys.executable, "-I", "-S", "-B", "-c", _PROGRAM, root, str(theirs.fileno()), str(self.mark)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
                 cwd="/",
-                env={wire.MARK: self.mark, "PATH": os.defpath},
+                env={"PATH": os.defpath},
             )
         except OSError:
             self._socket.close()

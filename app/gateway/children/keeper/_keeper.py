@@ -15,6 +15,7 @@ import time
 from _socket import socket
 
 from app.gateway.children.keeper import _wire as wire
+from app.gateway.children.keeper._mark import bear
 from app.gateway.children.keeper._minder import be_minder
 from app.gateway.children.keeper._removal import remove
 from app.gateway.children.keeper._spawn import adopt_orphans
@@ -173,6 +174,7 @@ def _kill(pid: int, number: int) -> None:
         pass  # it ended meanwhile
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, mark: int) -> None:
     """The program."""
+    bear(mark)
     Keeper(socket(fileno=descriptor)).keep()

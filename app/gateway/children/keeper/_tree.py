@@ -61,12 +61,6 @@ def state_of(pid: int) -> str:
     return fields[0] if fields else ""
 
 
-def session_of(pid: int) -> int:
-    """The session that a process belongs to; 0 where there is none."""
-    fields = _stat(pid)
-    return int(fields[3]) if fields else 0
-
-
 def memory_of(pids: list[int]) -> int:
     """Bytes that are theirs alone: resident, without the program files that all share."""
     pages = 0

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 LARGEST = 1 << 20
 # Elsewhere than on Linux there are no such packets; there, each end polls whether the other is alive.
 PACKETS = 5 if sys.platform == "linux" else 2  # SOCK_SEQPACKET, SOCK_DGRAM
-MARK = "SLIPWAY_CHILD_OF"
-"""The environment variable that the keeper, its minders and all children of one gateway carry."""
-
 # The gateway to the keeper: (START, number, argv, environment, directory, private directory, limits), with descriptors.
 START = "start"
 # The keeper to the gateway.

@@ -105,9 +105,35 @@ async def test_killing_the_keeper_ends_its_children_and_the_gateway_lives(gatewa
 async def test_killing_keeper_and_minders_together_leaves_nothing_but_the_gateway(gateway, folder):
     doomed = gateway("ignore-sigterm", "daemon")
     doomed.kill(doomed.keeper, *doomed.minders)
-    await until(lambda: not any(alive(pid) for pid in doomed.children))
-    # The daemon that dropped its environment is the one thing that cannot be told from the gateway's other processes.
-    await until(lambda: len(descendants(doomed.process.pid)) <= 1)
+    # The daemon that dropped its environment and left its session too.
+    await until(lambda: not descendants(doomed.process.pid))
+    assert alive(doomed.process.pid)
+    await until(lambda: not list(folder.iterdir()))
+
+
+async def test_a_gateway_below_another_tells_its_own_processes_from_the_others():
+    program = (
+        "from app.gateway.children.keeper._mark import bear, bears, new_mark\n"
+        "import os, time\n"
+        "outer = new_mark(); bear(outer)\n"
+        "inner = new_mark(); reading, writing = os.pipe(); pid = os.fork()\n"
+        "if pid == 0: bear(inner); bear(outer); os.write(writing, b'.'); time.sleep(60); os._exit(0)\n"
+        "os.read(reading, 1)\n"
+        "print(bears(pid, inner), bears(pid, outer), bears(os.getpid(), outer), bears(os.getpid(), inner))\n"
+        "os.kill(pid, 9); os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)\n"
+        "print('zombie', bears(pid, inner)); os.waitpid(pid, 0); print('gone', bears(pid, inner))\n"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=subprocess.PIPE)
+    said, _ = await process.communicate()
+    assert said.decode().split("\n") == ["True False True False", "zombie True", "gone False", ""]
+
+
+async def test_closing_ends_a_keeper_that_somebody_has_stopped(children, run):
+    child = await run("echo")
+    os.kill(children.keeper, signal.SIGSTOP)
+    async with asyncio.timeout(10):
+        await children.close()
+    assert child.gone.is_set()
 
 
 async def test_a_signal_to_the_group_of_the_gateway_spares_the_keeper_for_its_work(gateway, folder):
