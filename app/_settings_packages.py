@@ -68,6 +68,11 @@ class PackageSettings(BaseSettings):
         validation_alias=env("MCP_PACKAGE_REGISTRIES_FILE"),
         description="a readable file that says which registries packages come from",
     )
+    package_registries: OptionalText = Field(
+        None,
+        validation_alias=env("MCP_PACKAGE_REGISTRIES"),
+        description="the same as JSON or YAML in the variable itself; tokens are in variables that it names",
+    )
     templates_path: OptionalPath = Field(
         None, validation_alias=env("MCP_TEMPLATES_PATH"), description="a folder with templates of your own"
     )

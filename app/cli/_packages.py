@@ -11,9 +11,10 @@ from app.cli._problems import WiringError
 from app.gateway.pinning import Packages
 from app.gateway.templates import ECOSYSTEMS, Template, TemplateError, Templates, from_folder, from_mongodb
 from app.packages.asking import AskLimits
+from app.packages.declared_registries import RegistriesError, declared_registries
 from app.packages.facts import Found
 from app.packages.installing import Installer
-from app.packages.registries import Registries, RegistriesError, read_registries
+from app.packages.registries import Registries, read_registries
 from app.packages.shelf import Shelf
 from app.resilience.http import HttpClient
 from app.settings import Settings, variables_of_others
@@ -43,7 +44,8 @@ def build_templates(settings: Settings) -> Templates:
 def build_registries(settings: Settings) -> Registries:
     """What npm, uv and pip are configured to use here, and what our own file says. Raises `WiringError`."""
     try:
-        return read_registries(variables_of_others(), home=Path.home(), own_file=settings.package_registries_file)
+        own = declared_registries(text=settings.package_registries, file=settings.package_registries_file)
+        return read_registries(variables_of_others(), home=Path.home(), own=own)
     except RegistriesError as error:
         raise WiringError(str(error)) from None
 

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from app.cli._problems import WiringError
 from app.gateway.launcher import Launcher
 from app.gateway.manager.declaration import Declaration, read_declaration
+from app.packages.declared_registries import TEXT, RegistriesError, declared_registries
 from app.settings import CHILD_PREFIX, Settings, variables_of_others
 
 _MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -49,7 +50,7 @@ def build_pod_launcher(settings: Settings, config: Path | None, metrics: Collect
         bridge_image=settings.gateway_bridge_image or settings.gateway_image,
         owner=gateway if ours else None,
         labels={_MANAGED_BY: gateway, **labels},
-        environment=registries(environment),
+        environment=registries(environment) | _own_registries(settings),
         child_prefix=CHILD_PREFIX,
         environment_secret=settings.pod_environment_secret,
         pull_secret=settings.pod_pull_secret,
@@ -57,6 +58,15 @@ def build_pod_launcher(settings: Settings, config: Path | None, metrics: Collect
         patience=20.0 if ours else 3.0,  # in a pod, what is away comes back; elsewhere somebody waits
     )
     return PodLauncher(Api(partial(log_in, settings.kubeconfig, environment)), options, PodMetrics(metrics))
+
+
+def _own_registries(settings: Settings) -> dict[str, str]:
+    """The same for the programs in pods. Raises `WiringError`."""
+    try:
+        own = declared_registries(text=settings.package_registries, file=settings.package_registries_file)
+        return {} if own is None else {TEXT: own.for_pods()}
+    except RegistriesError as error:
+        raise WiringError(str(error)) from None
 
 
 def registries(environment: Mapping[str, str]) -> dict[str, str]:

@@ -138,7 +138,8 @@ def run(
         _give_up(f"{package} is not pinned: give its version and --integrity; `slipway packages check` tells both")
     try:
         settings = _settings()
-        installer = build_installer(settings, build_registries(settings))
+        registries = build_registries(settings)
+        installer = build_installer(settings, registries)
         policy = Policy(block=block or ())
         chosen = None if program is None else bin_name(program)
         command = asyncio.run(installer.install(kind, name, version, integrity, policy=policy, program=chosen))
@@ -146,7 +147,8 @@ def run(
         _give_up(str(error))
     except InstallError as error:
         _give_up(str(error), REFUSED)
-    os.execv(command[0], [*command, *(arguments or ())])  # noqa: S606 (it is meant to become that program)
+    environment = registries.without_credentials(os.environ)
+    os.execve(command[0], [*command, *(arguments or ())], environment)  # noqa: S606 (it is meant to become that program)
 
 
 def _rules_of(config: Path | None) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-import msgspec
+from app.packages.declared_registries import TEXT, Declared, Entry, RegistriesError
 
 NPM = "https://registry.npmjs.org/"
 PYPI = "https://pypi.org/simple"
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\??\}")
+_CREDENTIALS = re.compile(r"npm_config_.*:?_(auth|authtoken|password)|uv_index_\w+_(username|password)", re.IGNORECASE)
+_ADDRESSES = ("npm_config_", "uv_", "pip_")
 _PASSED = frozenset(
     {
         *("PATH", "HOME", "USER", "TMPDIR", "LANG", "LC_ALL", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"),
@@ -24,29 +26,12 @@ _PASSED = frozenset(
 )
 
 
-class RegistriesError(ValueError):
-    """A file or variable that says where packages come from cannot be used; the message names it and the remedy."""
-
-
 @dataclass(frozen=True, slots=True)
 class Source:
     """One registry, and what it is asked with. The headers may hold a secret."""
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-
-
-class _Entry(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    url: str
-    scopes: tuple[str, ...] = ()
-    username: str | None = None
-    token_file: str | None = None
-    token_variable: str | None = None
-
-
-class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    npm: tuple[_Entry, ...] = ()
-    pypi: tuple[_Entry, ...] = ()
 
 
 @dataclass(slots=True)
@@ -61,6 +46,8 @@ class Registries:
     """Of PyPI, asked in this order; the first that has a package is the one that it is taken from."""
     named_variables: set[str] = field(default_factory=set[str])
     """Variables that .npmrc refers to: npm has to see them."""
+    secret_variables: set[str] = field(default_factory=set[str])
+    """Variables that our own declaration takes tokens from."""
     own_npm: bool = False
     own_pypi: bool = False
     """Whether the client does not read it by itself, and has to be told."""
@@ -97,14 +84,25 @@ class Registries:
             told["UV_INDEX"] = " ".join(others)
         return told
 
+    def without_credentials(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """What the program of a package may see of the environment that it was installed in."""
+        secret = {TEXT, *self.secret_variables, *self.named_variables}
+        return {
+            name: value
+            for name, value in environment.items()
+            if name not in secret
+            and not _CREDENTIALS.fullmatch(name)
+            and not (name.lower().startswith(_ADDRESSES) and re.search(r"//[^/\s]*@", value))
+        }
 
-def read_registries(environment: Mapping[str, str], *, home: Path, own_file: Path | None = None) -> Registries:
-    """What this machine's npm, uv and pip use, and then what our own file says. Raises `RegistriesError`."""
+
+def read_registries(environment: Mapping[str, str], *, home: Path, own: Declared | None = None) -> Registries:
+    """What this machine's npm, uv and pip use, and then what our own declaration says. Raises `RegistriesError`."""
     found = Registries()
     _read_npm(found, environment, home)
     _read_pypi(found, environment, home)
-    if own_file is not None:
-        _read_own(found, own_file, environment)
+    if own is not None:
+        _read_own(found, own, environment)
     return found
 
 
@@ -172,17 +170,10 @@ def _uv_file(file: Path) -> list[tuple[str, str, bool]]:
     return found
 
 
-def _read_own(found: Registries, file: Path, environment: Mapping[str, str]) -> None:
-    import yaml
-
-    try:
-        said = msgspec.convert(yaml.safe_load(file.read_text("utf-8")) or {}, _File)
-    except (OSError, UnicodeDecodeError) as error:
-        raise RegistriesError(f"MCP_PACKAGE_REGISTRIES_FILE={str(file)!r} cannot be read: {error}") from None
-    except (yaml.YAMLError, msgspec.ValidationError) as error:
-        raise RegistriesError(f"MCP_PACKAGE_REGISTRIES_FILE={str(file)!r} is wrong: {error}") from None
-    for index, entry in enumerate(said.npm):
-        where = f"{file}: npm[{index}]"
+def _read_own(found: Registries, own: Declared, environment: Mapping[str, str]) -> None:
+    found.secret_variables |= own.token_variables
+    for index, entry in enumerate(own.npm):
+        where = f"{own.where}: npm[{index}]"
         url = _slashed(_checked(entry.url, where))
         for scope in entry.scopes:
             found.scopes[scope if scope.startswith("@") else f"@{scope}"] = url
@@ -193,18 +184,18 @@ def _read_own(found: Registries, file: Path, environment: Mapping[str, str]) -> 
             value = _basic(entry.username or "", token) if basic else f"Bearer {token}"
             found.tokens[_nerf(url)] = value
         found.own_npm = True
-    if said.pypi:
+    if own.pypi:
         found.own_pypi = True
         found.indexes = []
-    for index, entry in enumerate(said.pypi):
-        where = f"{file}: pypi[{index}]"
+    for index, entry in enumerate(own.pypi):
+        where = f"{own.where}: pypi[{index}]"
         url = _checked(entry.url, where)
         token = _token(entry, where, environment)
         headers = {"authorization": _basic(entry.username or "__token__", token)} if token else {}
         found.indexes.append(Source(url, headers))
 
 
-def _token(entry: _Entry, where: str, environment: Mapping[str, str]) -> str | None:
+def _token(entry: Entry, where: str, environment: Mapping[str, str]) -> str | None:
     if entry.token_file is not None:
         try:
             return Path(entry.token_file).read_text("utf-8").strip() or None

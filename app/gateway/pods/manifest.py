@@ -134,10 +134,12 @@ def _container(spec: LaunchSpec, options: PodOptions, reached: Reached) -> Objec
         **_started_by(spec, options, bridged=bridged),
     }
     if spec.type in ("npx", "uv") and options.environment_secret is not None:
-        container["envFrom"] = [{"secretRef": {"name": options.environment_secret}}]
+        # For the one that installs the package, which is the bridge's child where there is a bridge.
+        prefix = {"prefix": options.child_prefix} if bridged else {}
+        container["envFrom"] = [{**prefix, "secretRef": {"name": options.environment_secret}}]
     if port is not None and reached not in ("exec", "attach"):
         container["ports"] = [{"name": "mcp", "containerPort": port, "protocol": "TCP"}]
-        container |= _probes(options, ours=spec.type != "image")
+        container |= _probes(options, ours=bridged or spec.type == "archon")
     elif reached == "attach":
         container |= {"stdin": True, "stdinOnce": True}
     elif reached == "exec":
@@ -155,6 +157,8 @@ def _started_by(spec: LaunchSpec, options: PodOptions, *, bridged: bool) -> Obje
         return {"command": [*bridge, *words]}
     if spec.type == "archon":
         return {"command": ["slipway", "serve", *words]}
+    if spec.type in ("npx", "uv"):
+        return {"command": words}
     if spec.image is None:
         raise LaunchError(f"{spec.id!r} names no image: give one")
     # An image that is spoken to on its streams runs the words; any other gives them to its entry point.

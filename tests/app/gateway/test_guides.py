@@ -17,6 +17,7 @@ import yaml
 from app.cli._commands import app
 from app.gateway.manager.declaration import read_declaration
 from app.gateway.templates import builtin, from_folder
+from app.packages.declared_registries import declared_registries
 from app.packages.policy import Policy
 from app.packages.registries import read_registries
 
@@ -80,7 +81,7 @@ def test_the_rules_and_the_registries_that_the_page_shows_can_be_read(tmp_path):
     token.write_text("t")
     file = tmp_path / "registries.yaml"
     file.write_text(registries.replace("/var/run/secrets/npm/token", str(token)))
-    found = read_registries({"ACME_PYPI_TOKEN": "p"}, home=tmp_path, own_file=file)
+    found = read_registries({"ACME_PYPI_TOKEN": "p"}, home=tmp_path, own=declared_registries(file=file))
     assert found.of_npm("@acme/x").headers == {"authorization": "Bearer t"}
     assert found.indexes[0].url == "https://pypi.acme.example/simple"
 

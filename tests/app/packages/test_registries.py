@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.packages.registries import NPM, PYPI, RegistriesError, read_registries
+from app.packages.declared_registries import RegistriesError, declared_registries
+from app.packages.registries import NPM, PYPI, read_registries
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def read(tmp_path: Path):
         if own is not None:
             file = tmp_path / "registries.yaml"
             file.write_text(own)
-        return read_registries(environment, home=tmp_path, own_file=file)
+        return read_registries(environment, home=tmp_path, own=declared_registries(file=file))
 
     return read
 
@@ -127,6 +128,46 @@ def test_a_mistake_in_our_own_file_is_told_with_its_place(read, text, told):
     with pytest.raises(RegistriesError) as caught:
         read(text)
     assert told in str(caught.value)
+
+
+def test_the_same_may_be_said_in_a_variable(tmp_path):
+    text = '{"npm":[{"url":"https://npm.example/","scopes":["@acme"],"tokenVariable":"ACME"}]}'
+    found = read_registries({"ACME": "t0ken"}, home=tmp_path, own=declared_registries(text=text))
+    assert found.of_npm("@acme/x").headers == {"authorization": "Bearer t0ken"}
+    assert found.of_npm("x").url == NPM
+    with pytest.raises(RegistriesError, match="MCP_PACKAGE_REGISTRIES is wrong"):
+        declared_registries(text="npm: [")
+    with pytest.raises(RegistriesError, match="are both set, and only one is read: unset the other"):
+        declared_registries(text=text, file=tmp_path / "registries.yaml")
+
+
+def test_pods_are_told_the_same_but_for_tokens_in_files(tmp_path):
+    file = tmp_path / "registries.yaml"
+    file.write_text("pypi: [{url: 'https://pypi.example/simple', username: ci, tokenVariable: ACME}]")
+    told = declared_registries(file=file).for_pods()
+    again = read_registries({"ACME": "t0ken"}, home=tmp_path, own=declared_registries(text=told))
+    assert again.indexes[0].headers == {"authorization": basic("ci", "t0ken")}
+    file.write_text("npm: [{url: 'https://npm.example/', tokenFile: /run/token}]")
+    with pytest.raises(RegistriesError, match=r"npm\[0\].tokenFile='/run/token' is not there in the pods of servers"):
+        declared_registries(file=file).for_pods()
+
+
+def test_the_program_of_a_package_sees_no_credentials(read):
+    secret = {
+        "ACME": "t0ken",
+        "npm_config_//npm.example/:_authToken": "t0ken",
+        "NPM_CONFIG__AUTH": "t0ken",
+        "UV_INDEX": "acme=https://ci:t0ken@pypi.example/simple?a=b",
+        "UV_INDEX_ACME_PASSWORD": "t0ken",
+        "MCP_PACKAGE_REGISTRIES": "{}",
+    }
+    harmless = {
+        "UV_DEFAULT_INDEX": "https://pypi.example/simple",
+        "HOMEPAGE": "https://a:b@example.org/",
+        "PATH": "/bin",
+    }
+    found = read("npm: [{url: 'https://npm.example/', tokenVariable: ACME}]", **secret, **harmless)
+    assert found.without_credentials({**secret, **harmless}) == harmless
 
 
 def test_only_what_clients_need_is_passed_on_to_them(read):

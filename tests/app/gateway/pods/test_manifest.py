@@ -1,5 +1,7 @@
 """Pods as they are asked for, and what their status says."""
 
+from dataclasses import replace
+
 import pytest
 
 from app.gateway.launcher import LaunchError
@@ -39,6 +41,23 @@ def test_a_package_runs_behind_our_bridge():
     assert {"SLIPWAY_CHILD_UV_DEFAULT_INDEX", "SLIPWAY_CHILD_npm_config_cache", "MCP_HOST"} <= names
     assert made["startupProbe"]["httpGet"]["path"] == "/ready"
     assert reached_by(spec()) == "http"
+
+
+def test_a_package_that_listens_runs_by_itself_in_our_image():
+    made = container(transport="http", port=7000)
+    assert (made["image"], made["command"]) == ("bridge:1", ["npx", "-y", "--", "it"])
+    assert made["ports"][0]["containerPort"] == 7000
+    assert made["startupProbe"]["tcpSocket"] == {"port": "mcp"}  # what it answers at other paths is its own business
+
+
+def test_variables_of_a_secret_are_for_what_installs_the_package():
+    options = replace(OPTIONS, environment_secret="registries")
+    bridged = manifest(spec(), options, "one", None)["spec"]["containers"][0]
+    assert bridged["envFrom"] == [{"prefix": "SLIPWAY_CHILD_", "secretRef": {"name": "registries"}}]
+    alone = manifest(spec(transport="http", port=7000), options, "one", None)["spec"]["containers"][0]
+    assert alone["envFrom"] == [{"secretRef": {"name": "registries"}}]
+    own = manifest(spec(type="archon", transport="http", port=8000), options, "one", None)["spec"]["containers"][0]
+    assert "envFrom" not in own
 
 
 def test_our_own_image_is_told_where_to_listen():
