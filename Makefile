@@ -16,8 +16,8 @@ SOAK_ARGS ?=
 CLUSTER ?= node
 # Which of its tests: files or folders of tests/cluster.
 CLUSTER_TESTS ?= tests/cluster
-# One process has the node, which mostly waits; the other does what needs no node.
-BESIDE := -n 2 --dist loadscope
+# Two processes have the node and mostly wait; the third does what needs no node. tests/cluster/conftest.py says which does what.
+BESIDE := -n 3 --dist loadscope --no-loadscope-reorder
 # What test-objects runs, and what that needs built.
 OBJECTS_TESTS ?= tests/cluster/objects/test_stack_objects.py tests/cluster/objects/test_engine_pitfalls.py tests/cluster/objects/test_engine_reports.py
 OBJECTS_TOOLS := etcd kubernetes pulumi-language pulumi

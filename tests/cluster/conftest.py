@@ -28,10 +28,12 @@ from harness.places import IMAGES, KUBECONFIG, RUN
 from usage.reach import Walk
 from usage.running import Running
 from usage.stages import Stages
+from usage.turns import Turns
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 EVERYWHERE = HERE / "units"
+LIVES = "test_stacks.py"
 # What the stacks call themselves in public, and where the node serves them.
 PUBLIC = {"mcp-map.your-domain.com": NODE_ADDRESS, "mcp.slipway.internal": TRAEFIK_ADDRESS}
 
@@ -51,12 +53,23 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if EVERYWHERE in collection_path.parents else True
 
 
+def scope(nodeid: str) -> str:
+    """What is done by one process: whole lives of stacks, one after the other; all else on the node; any other file."""
+    file = Path(nodeid.partition("::")[0])
+    if file.name == LIVES:
+        return "lives"
+    return "the node" if file.parent.name == HERE.name else str(file)
+
+
+# Begun in this order, by as many processes as there are; what is not named comes last.
+LONGEST_FIRST = ("the node", "lives", "tests/cluster/objects/operator/test_a_thousand_agents.py")
+
+
 class BesideTheNode(LoadScopeScheduling):
-    """All that needs the node is done by one process, which waits most of the time; others do the rest meanwhile."""
+    """Who works on the node waits most of the time: others do the rest meanwhile."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return "the node" if Path(file).parent.name == HERE.name else file
+        return scope(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -66,6 +79,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A stack whose life a run shows with pods, it does not show without them too: a minute each, for nothing."""
+    if config.getvalue("dist") == "loadscope":
+        ranks = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
+        items.sort(key=lambda item: ranks.get(scope(item.nodeid), len(ranks)))
     if not IMAGES.exists():
         return
     stacks = {item: item.callspec.params for item in items if "stack_lives" in item.name and hasattr(item, "callspec")}
@@ -105,13 +121,23 @@ def images() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def cluster(kubeconfig: Path) -> Iterator[Cluster]:
+def turns(tmp_path_factory: pytest.TempPathFactory) -> Turns:
+    """Between the processes of this run."""
+    folder = tmp_path_factory.getbasetemp()
+    return Turns(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder)
+
+
+@pytest.fixture(scope="session")
+def cluster(kubeconfig: Path, turns: Turns) -> Iterator[Cluster]:
     """The cluster as the stand-in for the Kubernetes plugin sees it, with every kind that a stack uses defined."""
     found = Cluster(str(kubeconfig))
-    added = define(found)
-    yield found
-    for name in added:
-        found.request("DELETE", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}")
+
+    def forget(names: list[str]) -> None:
+        for name in names:
+            found.request("DELETE", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}")
+
+    with turns.shared("definitions", lambda: define(found), forget):
+        yield found
     found.close()
 
 
@@ -120,11 +146,12 @@ def running(
     cluster: Cluster,
     kubeconfig: Path,
     images: dict[str, str],
+    turns: Turns,
     tmp_path_factory: pytest.TempPathFactory,
     pytestconfig: pytest.Config,
 ) -> Iterator[Running]:
     """Stacks in use, one at a time; the last one goes with the tests."""
-    found = Running(cluster, kubeconfig, images, tmp_path_factory.mktemp("running"))
+    found = Running(cluster, kubeconfig, images, turns, tmp_path_factory.mktemp("running"))
     pytestconfig.pluginmanager.get_plugin("stages").watch(found.stages)
     yield found
     found.none()

@@ -14,6 +14,7 @@ import yaml
 from engine.lifecycle import everything, wait_for
 from harness.build import Tool, build
 from harness.places import REPOSITORY
+from usage.turns import AGENTS
 from usage.ways import Way
 
 pytestmark = pytest.mark.cluster
@@ -36,8 +37,11 @@ RELOAD_SECONDS = 240
 
 
 @pytest.fixture(scope="module")
-def before(cluster) -> set[tuple[str, str, str]]:
-    return everything(cluster)
+def before(cluster, running, turns) -> Iterator[set[tuple[str, str, str]]]:
+    """What there is without the charts; no stack brings the definition that one of them brings."""
+    running.none()
+    with turns.taken(AGENTS):
+        yield everything(cluster)
 
 
 @pytest.fixture(scope="module")
@@ -272,7 +276,7 @@ def test_releases_that_are_taken_away_leave_nothing(helm, agent, writer, cluster
     of_the_tests = {"redis", "kube-root-ca.crt", "default", space, DEFINITION}
 
     def left() -> list[tuple[str, str, str]]:
-        now = {thing for thing in everything(cluster) - before if thing[1] in (space, "")}
+        now = {thing for thing in everything(cluster) - before if thing[1] == space}
         return sorted(thing for thing in now if thing[2] not in of_the_tests and thing[0] not in DERIVED)
 
     wait_for(lambda: not left(), "the end of what the releases made", left, seconds=120)

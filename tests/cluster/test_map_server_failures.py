@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import httpx
 import pytest
@@ -10,6 +12,7 @@ from engine.plugins.kube.client import ApiError
 from harness.places import NAME
 from usage.clients import Load, mark, markers, old_session, patiently
 from usage.pods import Pods
+from usage.turns import SCHEDULING
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("stack", "outside")]
 
@@ -31,6 +34,22 @@ def servers(cluster) -> Pods:
     found = Pods(cluster, SPACE, SERVER)
     wait_for(lambda: len(found.ready()) >= 2 and found.rolled_out(), "two pods", found.names)
     return found
+
+
+@pytest.fixture
+def cordoned(kubectl, turns) -> Callable[[], AbstractContextManager[None]]:
+    """For as long as a test says, the node takes no pod; whoever tests beside it, and needs it to, waits."""
+
+    @contextmanager
+    def cordoned() -> Iterator[None]:
+        with turns.taken(SCHEDULING):
+            kubectl("cordon", NAME)
+            try:
+                yield
+            finally:
+                kubectl("uncordon", NAME)
+
+    return cordoned
 
 
 @pytest.fixture
@@ -67,7 +86,7 @@ async def test_pods_deleted_at_random_cost_no_session_and_no_call(servers, kubec
     assert load.answered > 50
 
 
-async def test_no_session_is_lost_when_redis_fails_over(redis, kubectl):
+async def test_no_session_is_lost_when_redis_fails_over(redis, kubectl, cordoned):
     def role(pod: str) -> str:
         return kubectl("-n", SPACE, "exec", pod, "--", "redis-cli", "role").split()[0]
 
@@ -84,12 +103,9 @@ async def test_no_session_is_lost_when_redis_fails_over(redis, kubectl):
                 return False
 
         # On a node that takes no pod, it cannot come back before the others have chosen.
-        kubectl("cordon", NAME)
-        try:
+        with cordoned():
             kubectl("-n", SPACE, "delete", "pod", master, "--grace-period=0", "--force")
             await asyncio.to_thread(wait_for, another_leads, "another master", str)
-        finally:
-            kubectl("uncordon", NAME)
 
         assert await patiently(lambda: markers(client)) == 1
         await patiently(lambda: mark(client))
@@ -97,14 +113,13 @@ async def test_no_session_is_lost_when_redis_fails_over(redis, kubectl):
     await asyncio.to_thread(wait_for, lambda: len(redis.ready()) == 3, "three of Redis", redis.names)
 
 
-def test_a_drain_leaves_a_pod_that_serves(servers, cluster, kubectl):
+def test_a_drain_leaves_a_pod_that_serves(servers, cluster, cordoned):
     def evict(pod: str) -> None:
         body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": SPACE}}
         cluster.request("POST", f"/api/v1/namespaces/{SPACE}/pods/{pod}/eviction", json=body)
 
     # As `kubectl drain` begins: no successor may come up here and change what the budget counts.
-    kubectl("cordon", NAME)
-    try:
+    with cordoned():
         *others, last = servers.ready()
         for pod in others:
             evict(pod)
@@ -112,8 +127,6 @@ def test_a_drain_leaves_a_pod_that_serves(servers, cluster, kubectl):
             evict(last)
         assert last in servers.ready()
         assert httpx.get(f"https://{HOST}/health").status_code == 200
-    finally:
-        kubectl("uncordon", NAME)
     wait_for(lambda: len(servers.ready()) >= 2, "the successor", servers.names)
 
 

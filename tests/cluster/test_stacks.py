@@ -15,6 +15,7 @@ from engine.stack import STACK_FILES, Engine, Stack, laid_over, make_project, st
 from harness.enclosure import NODE_ADDRESS
 from harness.runtime import REGISTRY
 from mcp import Client as OfficialClient
+from usage.turns import SCHEDULING
 
 pytestmark = pytest.mark.cluster
 
@@ -22,6 +23,8 @@ HERE = Path(__file__).parent
 LARGER = {"slipway:redis": {"storage": {"size": "33Gi"}}, "slipway:mongodb": {"storage": {"size": "33Gi"}}}
 NAME_LABEL = "app.kubernetes.io/name"
 OURS = "app.kubernetes.io/part-of=slipway"
+# So that the tests which use one of them, in another process meanwhile, seldom wait for it.
+ORDER = ("dev", "high-command", "mesh", "prod", "websocket-server", "archon", "map-server")
 MISSING = f"{REGISTRY}/there-is-no-such-image@sha256:{'0' * 64}"
 
 
@@ -30,15 +33,16 @@ def project(tmp_path_factory) -> Path:
     return make_project(tmp_path_factory.mktemp("project") / "slipway")
 
 
-@pytest.fixture(params=sorted(STACK_FILES))
-def life(request, running, cluster, project, kubeconfig, images, tmp_path) -> Iterator[Life]:
+@pytest.fixture(params=ORDER)
+def life(request, running, cluster, project, kubeconfig, images, turns, tmp_path) -> Iterator[Life]:
     running.none()
     push = f"{sys.executable} {HERE / 'engine' / 'hand_over.py'}"
     engine = Engine(tmp_path / "engine", kubeconfig, patience=300, image=images["app"], push=push)
     config = laid_over(stack_config(request.param), for_node(request.param, images))
-    found = Life(Stack(engine, project, request.param, config), cluster)
-    yield found
-    found.is_cleared_away()
+    with turns.of_stack(request.param):
+        found = Life(Stack(engine, project, request.param, config), cluster, alone=False)
+        yield found
+        found.is_cleared_away()
 
 
 def unready(cluster: Cluster, namespace: str) -> list[str]:
@@ -92,8 +96,12 @@ def serves(port: int) -> bool:
         return False
 
 
-def test_a_stack_lives_on_a_node_from_its_preview_to_its_end(life, cluster, kubectl):
-    namespace = life.stack.config["slipway:namespace"]["name"]
+def test_every_stack_has_its_turn():
+    assert set(ORDER) == set(STACK_FILES)
+
+
+def test_a_stack_lives_on_a_node_from_its_preview_to_its_end(life, cluster, kubectl, turns):
+    namespace = life.space
     life.previews_and_is_reviewed()
     life.comes_up()
     wait_for(lambda: not unready(cluster, namespace), "ready pods", lambda: unready(cluster, namespace))
@@ -122,7 +130,8 @@ def test_a_stack_lives_on_a_node_from_its_preview_to_its_end(life, cluster, kube
     config, patience = life.stack.config, life.stack.engine.patience
     life.stack.engine.patience = 30
     life.stack.configure(laid_over(config, {"slipway:image": {"strategy": "published", "ref": MISSING}}))
-    failed = life.stack.up()
+    with turns.taken(SCHEDULING):
+        failed = life.stack.up()
     assert not failed.fine
     assert any(server in error and "ImagePull" in error for error in failed.errors), failed.errors
     running = cluster.select("v1", "Pod", namespace, f"app.kubernetes.io/name={server}")

@@ -29,10 +29,11 @@ DATA = frozenset({"Namespace", "PersistentVolumeClaim", "StatefulSet"})
 # They roll when their configuration changes: a replacement would be an outage.
 WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 Thing = tuple[str, str, str]
+_OF_RELEASE = "meta.helm.sh/release-namespace"
 
 
 def everything(cluster: Cluster) -> set[Thing]:
-    """Every object that a person would call one: its kind, namespace and name."""
+    """Every object that a person would call one: its kind, the namespace that it is in or for, and its name."""
     groups = cluster.request("GET", "/apis")["groups"]
     versions = ["v1", *(group["preferredVersion"]["groupVersion"] for group in groups)]
     found: set[Thing] = set()
@@ -46,9 +47,16 @@ def everything(cluster: Cluster) -> set[Thing]:
             if "/" in resource["name"] or "list" not in resource["verbs"] or resource["kind"] in PASSING:
                 continue
             for item in _listed(cluster, f"{root}/{resource['name']}"):
-                metadata = item["metadata"]
-                found.add((resource["kind"], metadata.get("namespace", ""), metadata["name"]))
+                found.add((resource["kind"], _space_of(item), item["metadata"]["name"]))
     return found
+
+
+def _space_of(item: dict[str, Any]) -> str:
+    """What is in no namespace can be for one."""
+    metadata, spec = item["metadata"], item.get("spec") or {}
+    release = metadata.get("annotations", {}).get(_OF_RELEASE, "")
+    of_what = spec.get("claimRef") or spec.get("parentRef") or {}  # a volume's claim, an address's Service
+    return metadata.get("namespace") or release or of_what.get("namespace", "")
 
 
 def _listed(cluster: Cluster, path: str) -> list[dict[str, Any]]:
@@ -81,20 +89,46 @@ class Life:
     stack: Stack
     cluster: Cluster
     before: set[Thing] = field(default_factory=set)
+    alone: bool = True
+    """Whether nobody else changes the cluster meanwhile: what is new is the stack's then, wherever it is."""
+    made: set[Thing] = field(default_factory=set)
+    """What was ever in the stack's state."""
 
     def __post_init__(self) -> None:
         self.before = self.before or everything(self.cluster)
+
+    @property
+    def space(self) -> str:
+        """The stack's namespace."""
+        return self.stack.config["slipway:namespace"]["name"]
+
+    def new(self) -> set[Thing]:
+        """What the stack has put on the cluster, and what came of it."""
+        found = everything(self.cluster) - self.before
+        if self.alone:
+            return found
+        own = {*self.made, ("Namespace", "", self.space)}
+        return {thing for thing in found if thing[1] == self.space or thing in own}
+
+    def remember(self) -> None:
+        """Take down what the stack has made, for when it is gone from its state."""
+        for entry in self.stack.resources():
+            said = entry.get("outputs") or {}
+            if entry["custom"] and "kind" in said:
+                metadata = said.get("metadata", {})
+                self.made.add((said["kind"], metadata.get("namespace", ""), metadata.get("name", "")))
 
     def previews_and_is_reviewed(self) -> None:
         done, path = self.stack.preview()
         fine(done, "the preview")
         found = review(path)
         assert found.returncode == 0, found.stdout + found.stderr
-        assert everything(self.cluster) <= self.before, "a preview changed the cluster"
+        assert not self.new(), "a preview changed the cluster"
 
     def comes_up(self) -> Done:
         done = fine(self.stack.up(), "the update")
         assert set(done.changes) == {"create"}, done.changes
+        self.remember()
         return done
 
     def stays_as_it_is(self, when: str) -> None:
@@ -168,6 +202,7 @@ class Life:
 
     def leaves_nothing(self) -> None:
         """Destroyed, whole. Protected data first refuses, then outlives the stack until a person deletes it too."""
+        self.remember()
         if self.stack.config.get("slipway:protect"):
             self._gives_up_its_data()
         else:
@@ -179,7 +214,7 @@ class Life:
         refused = self.stack.destroy()
         assert not refused.fine
         assert any("protect" in error for error in refused.errors), refused.errors
-        held = {thing for thing in everything(self.cluster) - self.before if thing[0] in DATA}
+        held = {thing for thing in self.new() if thing[0] in DATA}
         assert held
         self.stack.unprotect().check()
         fine(self.stack.destroy(), "the destruction of an unprotected stack")
@@ -194,15 +229,14 @@ class Life:
             return
         self.stack.unprotect()
         self.stack.destroy(timeout=300)
-        namespace = self.stack.config["slipway:namespace"]["name"]
-        if ("Namespace", "", namespace) not in self.before:
+        if ("Namespace", "", self.space) not in self.before:
             self.cluster.delete(
-                {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}, "Foreground"
+                {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.space}}, "Foreground"
             )
 
     def _left(self) -> list[Thing]:
         """What is there that was not. cert-manager keeps the account of an issuer that is gone, beside itself."""
-        return sorted(thing for thing in everything(self.cluster) - self.before if thing[1] != "cert-manager")
+        return sorted(thing for thing in self.new() if thing[1] != "cert-manager")
 
 
 def _is_workload(entry: dict[str, Any]) -> bool:

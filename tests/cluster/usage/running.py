@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from engine.lifecycle import Life, fine, wait_for
 from engine.overlays import for_node
 from engine.plugins.kube.client import Cluster
 from engine.stack import Engine, Stack, laid_over, make_project, stack_config
+
+from usage.turns import Turns
 
 # A node of two cores has no room for ten replicas.
 FEWER: dict[str, dict[str, Any]] = {
@@ -21,25 +24,28 @@ FEWER: dict[str, dict[str, Any]] = {
 class Running:
     """Brings a stack up for whoever asks first, and down for whoever asks for another. Remembers how long each took."""
 
-    def __init__(self, cluster: Cluster, kubeconfig: Path, images: dict[str, str], folder: Path) -> None:
+    def __init__(self, cluster: Cluster, kubeconfig: Path, images: dict[str, str], turns: Turns, folder: Path) -> None:
         self.stages: dict[str, float] = {}
         self._cluster = cluster
         self._kubeconfig = kubeconfig
         self._images = images
+        self._turns = turns
         self._folder = folder
         self._life: Life | None = None
+        self._turn = ExitStack()
 
     def stack(self, name: str) -> Stack:
         """This stack, up, with the configuration that it ships with, fitted to the node."""
         if self._life is not None and self._life.stack.name == name:
             return self._life.stack
         self.none()
+        self._turn.enter_context(self._turns.of_stack(name))
         folder = self._folder / name
         push = f"{sys.executable} {hand_over.__file__}"
         engine = Engine(folder / "engine", self._kubeconfig, patience=300, image=self._images["app"], push=push)
         config = laid_over(laid_over(stack_config(name), for_node(name, self._images)), FEWER.get(name, {}))
         stack = Stack(engine, make_project(folder / "slipway"), name, config)
-        self._life = Life(stack, self._cluster)
+        self._life = Life(stack, self._cluster, alone=False)
         began = time.monotonic()
         fine(stack.up(), f"the update of {name}")
         self.stages[f"{name}: up"] = time.monotonic() - began
@@ -50,7 +56,7 @@ class Running:
         if self._life is None:
             return
         life, self._life = self._life, None
-        name, namespace = life.stack.name, life.stack.config["slipway:namespace"]["name"]
+        name, namespace = life.stack.name, life.space
         began = time.monotonic()
         life.is_cleared_away()
 
@@ -59,3 +65,4 @@ class Running:
 
         wait_for(gone, f"the end of {name}")
         self.stages[f"{name}: down"] = time.monotonic() - began
+        self._turn.close()
