@@ -1,32 +1,26 @@
 """`slipway gateway` in a pod, with the objects and the rights that the platform gives it, and its servers beside it."""
 
 import asyncio
-import importlib.util
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from engine.lifecycle import wait_for
-from engine.plugins.kube.naming import spell
 from harness.api import Api
 from usage.clients import patiently
+from usage.gateways import UP_SECONDS, Space, of_the_component, small
 
 from app.client import Client
 
 pytestmark = pytest.mark.cluster
 
-REPOSITORY = Path(__file__).parents[2]
 EVERYTHING = ("node", "/srv/npm/node_modules/@modelcontextprotocol/server-everything/dist/index.js")
-UP_SECONDS = 180
 
 
 def objects(namespace: str, image: str) -> list[dict[str, Any]]:
-    from infra.components.gateway import ExternalServer, Gateway, GatewayArgs, GatewaySecurity
-    from infra.pods import Resources
+    from infra.components.gateway import ExternalServer, GatewayArgs, GatewaySecurity
 
-    small = Resources(cpu_request="20m", memory_request="64Mi", cpu_limit="1", memory_limit="384Mi")
     args = GatewayArgs(
         namespace=namespace,
         image=image,
@@ -43,51 +37,10 @@ def objects(namespace: str, image: str) -> list[dict[str, Any]]:
             "wrong": ExternalServer(type="image", image=f"{image.partition('@')[0]}:never-built", transport="stdio"),
         },
         security=GatewaySecurity(allow_custom_images=True),
-        resources=small,
-        server_resources=small,
+        resources=small(),
+        server_resources=small(),
     )
-    spec = importlib.util.spec_from_file_location("platform_harness", REPOSITORY / "tests/infra/conftest.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    stack = module.run_program(lambda: Gateway("gateway", args))
-    kinds = ("ServiceAccount", "Role", "RoleBinding", "Secret", "ConfigMap", "Deployment")
-    return [
-        spell({**made.inputs, "metadata": {**made.inputs["metadata"], "name": made.object_name}})
-        for kind in kinds
-        for made in stack.all(kind)
-    ]
-
-
-class Space:
-    """The namespace of one gateway."""
-
-    def __init__(self, api: Api, name: str) -> None:
-        self._api = api
-        self._name = name
-
-    def pods(self, selector: str) -> list[dict[str, Any]]:
-        found = self._api.items(f"/api/v1/namespaces/{self._name}/pods", labelSelector=selector)
-        return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
-
-    def servers(self) -> dict[str, str]:
-        """The uid of each server's pod."""
-        found = self.pods("slipway.dev/gateway=gateway")
-        return {pod["metadata"]["labels"]["slipway.dev/server"]: pod["metadata"]["uid"] for pod in found}
-
-    def gateway(self) -> dict[str, Any] | None:
-        for pod in self.pods("app.kubernetes.io/component=gateway"):
-            if any(
-                each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", ())
-            ):
-                return pod
-        return None
-
-    def address(self) -> str:
-        wait_for(self.gateway, "a gateway that is ready", seconds=UP_SECONDS)
-        return f"http://{self.gateway()['status']['podIP']}:8051"
-
-    def delete(self, path: str) -> None:
-        self._api.delete(f"{path.format(f'namespaces/{self._name}')}")
+    return of_the_component(args)
 
 
 @pytest.fixture
