@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from infra import ports
 from infra.edges import PRIVATE_RANGES, Addresses, Edge, ForeignPods, Peer, Pods
 from infra.ports import Port
+from infra.urls import url_port
 
 ALL_PODS = Pods(name="pods", selector={})
 CLUSTER_DNS = ForeignPods(name="dns", namespace="kube-system", labels={"k8s-app": "kube-dns"})
@@ -99,9 +100,8 @@ def prometheus(target: Pods, port: Port, *, namespace: str, labels: Mapping[str,
 
 def collector(source: Pods, endpoint: str) -> Edge:
     """Spans to whoever collects them: a Service `name.namespace`, whose pods listen on the same port, or an address."""
-    url = urlsplit(endpoint)
-    host = url.hostname or ""
-    port = Port(name="otlp", number=url.port or (ports.HTTPS.number if url.scheme == "https" else ports.SERVICE.number))
+    host = urlsplit(endpoint).hostname or ""
+    port = Port(name="otlp", number=url_port(endpoint))
     return Edge(source=source, target=_collector_peer(host), ports=(port,), reason="Send spans.")
 
 

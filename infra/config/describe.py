@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -23,7 +24,8 @@ _TYPE_NAMES: Final = {
 _LONGEST_VALUE = 60
 _SHORTEST_PREFIX = 2
 # Their values are for programs, often credentials put in the wrong place: never repeated.
-_UNREPEATED: Final = frozenset({"environment", "secretEnvironment", "args"})
+_UNREPEATED: Final = frozenset({"environment", "secretEnvironment", "args", "tokenSecret", "username"})
+_CREDENTIALS: Final = re.compile(r"://[^/]*@")
 
 
 def problem(error: ErrorDetails, schema: Mapping[str, Any]) -> Problem:
@@ -74,10 +76,15 @@ def _message(error: ErrorDetails, location: Sequence[str | int], schema: Mapping
         return f"missing; it is required: {description}"
     if kind == "extra_forbidden":
         return _unknown_key(location, schema)
-    shown = "this value" if _UNREPEATED & set(location[1:]) else render_value(error["input"])
+    shown = "this value" if _telling(error["input"], location) else render_value(error["input"])
     if "[key]" in error["loc"]:
         shown = f"the name {render_value(location[-1])}"
     return f"{shown} is not allowed{_allowed(error, location, schema)}"
+
+
+def _telling(value: object, location: Sequence[str | int]) -> bool:
+    """Whether a value may hold credentials, by its place or because it is a URL with a user in it."""
+    return bool(_UNREPEATED & set(location[1:])) or (isinstance(value, str) and _CREDENTIALS.search(value) is not None)
 
 
 def _unknown_key(location: Sequence[str | int], schema: Mapping[str, Any]) -> str:

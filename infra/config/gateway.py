@@ -18,6 +18,9 @@ from infra.config.values import (
     Image,
     PackageName,
     PackageVersion,
+    RegistryUrl,
+    RegistryUser,
+    Scope,
     Seconds,
     SecretKey,
     Url,
@@ -71,6 +74,33 @@ class GatewaySecurityConfig(Model):
     """Whether started servers may call services outside the cluster."""
 
 
+class PackageRegistryConfig(Model):
+    """One private registry of packages."""
+
+    url: RegistryUrl
+    """Its address, without user and password."""
+    username: RegistryUser | None = None
+    """User that the token is the password of; without one, npm sends a bearer token, PyPI the user `__token__`."""
+    token_secret: SecretKey | None = None
+    """The key of its token or password under `slipway:secrets`; it is asked without one when absent."""
+
+
+class NpmRegistryConfig(PackageRegistryConfig):
+    """One private registry of npm packages."""
+
+    scopes: Many[Scope] = ()
+    """Scopes that come from there, e.g. `@acme`; when empty, every package whose scope is not listed elsewhere."""
+
+
+class PackageRegistriesConfig(Model):
+    """Where packages come from, instead of npm's and PyPI's own registries."""
+
+    npm: Many[NpmRegistryConfig] = ()
+    """Registries of npm packages, by scope."""
+    pypi: Many[PackageRegistryConfig] = ()
+    """Registries of PyPI packages, asked in this order and no others; the first that has a package is used."""
+
+
 class GatewayConfig(Model):
     """External MCP servers as pods beside the gateway, served under one endpoint."""
 
@@ -94,6 +124,10 @@ class GatewayConfig(Model):
     """Packages that may run, as patterns with an optional version range; all when empty."""
     block: Many[str] = ()
     """Packages that may not run; stronger than `allow`."""
+    verify: Literal["off", "warn", "require"] = "off"
+    """Whether signatures and attestations of packages are verified, and whether one runs that has none."""
+    registries: PackageRegistriesConfig = PackageRegistriesConfig()
+    """Private registries that packages come from."""
     exposed: bool = True
     """Whether `exposure` publishes the gateway."""
     host: Host | None = None

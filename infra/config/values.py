@@ -27,6 +27,13 @@ _DURATION_PATTERN = r"^[1-9]\d*(?:ms|s|m|h)$"
 _SIZE_PATTERN = r"^\d+[kmg]?$"
 _PATH_PATTERN = r"^/(?:[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*)?$"
 _URL_PATTERN = r"^https?://[^\s/$.?#][^\s]*$"
+_PORT_PATTERN = "(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_REGISTRY_PATTERN = (
+    rf"^https?://{_HOST_LABEL}(?:\.{_HOST_LABEL})*(?::{_PORT_PATTERN})?(?:/[A-Za-z0-9._~!&'()*+,;=:@%/-]*)?$"
+)
+_SCOPE_PATTERN = r"^@[a-z0-9~-][a-z0-9._~-]*$"
+# What Basic can carry: anything visible but a colon, which ends the name.
+_USERNAME_PATTERN = r"^[!-9;-~]+$"
 _PACKAGE_PATTERN = r"^(?:@[a-z0-9~-][a-z0-9._~-]*/)?[A-Za-z0-9][A-Za-z0-9._~-]*$"
 _PACKAGE_VERSION_PATTERN = r"^[0-9A-Za-z][0-9A-Za-z.+_-]*$"
 _ARN_PATTERN = r"^arn:aws[a-z-]*:acm:[^\s]+$"
@@ -134,6 +141,17 @@ Duration = Annotated[str, Shape(_DURATION_PATTERN, "a duration with its unit, su
 BodySize = Annotated[str, Shape(_SIZE_PATTERN, "a size with k, m or g, such as 8m", 12)]
 UrlPath = Annotated[str, Shape(_PATH_PATTERN, "a path that starts with '/' and does not end with one, such as /war")]
 Url = Annotated[str, Shape(_URL_PATTERN, "a URL that starts with http:// or https://", 2048)]
+RegistryUrl = Annotated[
+    str,
+    Shape(
+        _REGISTRY_PATTERN,
+        "http:// or https://, a lower-case host and a path, such as https://npm.acme.io/; "
+        "a user belongs in username, a token under `slipway:secrets`, named by tokenSecret",
+        2048,
+    ),
+]
+Scope = Annotated[str, Shape(_SCOPE_PATTERN, "a scope of npm in quotes, such as '@acme'", 214)]
+RegistryUser = Annotated[str, Shape(_USERNAME_PATTERN, "a user name without spaces and ':', such as ci", 255)]
 Email = Annotated[str, Shape(_EMAIL_PATTERN, "an e-mail address such as ops@acme.io")]
 Identifier = Annotated[str, Shape(_SELECTOR_PATTERN, "letters, digits, '-', '_' and '.', at most 63 characters", 63)]
 PackageName = Annotated[str, Shape(_PACKAGE_PATTERN, "a package name such as mcp-server-fetch or @scope/name")]

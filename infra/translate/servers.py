@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pulumi
 
 from infra.components.app_secrets import AppSecrets
-from infra.components.gateway import ExternalServer, GatewayArgs, GatewaySecurity
+from infra.components.gateway import ExternalServer, GatewayArgs, GatewaySecurity, PackageRegistries, PackageRegistry
 from infra.components.mcp_server import McpServerArgs
-from infra.config.gateway import GatewayConfig, GatewayServerConfig
+from infra.config.gateway import GatewayConfig, GatewayServerConfig, PackageRegistriesConfig, PackageRegistryConfig
 from infra.config.network import ObservabilityConfig
 from infra.config.secrets import Secrets
 from infra.config.servers import ServerConfig
@@ -91,6 +91,21 @@ def _external(config: GatewayServerConfig, secrets: Secrets) -> ExternalServer:
     )
 
 
+def _registries(config: PackageRegistriesConfig, secrets: Secrets) -> PackageRegistries:
+    def token(registry: PackageRegistryConfig) -> pulumi.Output[str] | None:
+        return None if registry.token_secret is None else secrets.require(registry.token_secret)
+
+    return PackageRegistries(
+        npm=tuple(
+            PackageRegistry(url=given.url, scopes=given.scopes, username=given.username, token=token(given))
+            for given in config.npm
+        ),
+        pypi=tuple(
+            PackageRegistry(url=given.url, username=given.username, token=token(given)) for given in config.pypi
+        ),
+    )
+
+
 def gateway_args(config: GatewayConfig, around: Surroundings, secrets: Secrets) -> GatewayArgs:
     return GatewayArgs(
         namespace=around.namespace,
@@ -109,6 +124,8 @@ def gateway_args(config: GatewayConfig, around: Surroundings, secrets: Secrets) 
         resources=resources(config.resources),
         allow=config.allow,
         block=config.block,
+        verify=config.verify,
+        registries=_registries(config.registries, secrets),
         drain_seconds=config.drain_seconds,
         request_budget_seconds=config.request_budget_seconds,
         environment=observed(around.observability),

@@ -43,3 +43,31 @@ def test_every_toolset_that_a_stack_may_name_can_be_loaded():
     from infra.config.servers import Toolset
 
     assert [name for name in get_args(Toolset) if find_spec(f"app.toolsets.{name}") is None] == []
+
+
+def test_registries_that_a_stack_names_are_read_as_they_were_meant(tmp_path):
+    from app.packages.registries import read_registries
+    from infra.components.gateway import PackageRegistries, PackageRegistry
+    from infra.components.gateway._registries import tokens, variable
+
+    registries = PackageRegistries(
+        npm=(
+            PackageRegistry(url="https://npm.acme.example", scopes=("@acme",), token="bearer"),
+            PackageRegistry(url="https://all.acme.example/", username="robot$ci", token="basic"),
+        ),
+        pypi=(PackageRegistry(url="https://pypi.acme.example/simple", token="token"),),
+    )
+    file = tmp_path / "registries.yaml"
+    file.write_text(variable(registries) or "")
+    read = read_registries(
+        {name: str(token) for name, token in tokens(registries).items()}, home=tmp_path, own_file=file
+    )
+    assert read.scopes == {"@acme": "https://npm.acme.example/"}
+    assert read.npm == "https://all.acme.example/"
+    assert read.tokens == {
+        "//npm.acme.example/": "Bearer bearer",
+        "//all.acme.example/": "Basic cm9ib3QkY2k6YmFzaWM=",
+    }
+    assert {index.url: index.headers for index in read.indexes} == {
+        "https://pypi.acme.example/simple": {"authorization": "Basic X190b2tlbl9fOnRva2Vu"}
+    }

@@ -10,6 +10,7 @@ from infra.pods import Resources, SecretKey
 from infra.ports import GATEWAY, Port
 
 ServerType = Literal["npx", "uv", "archon", "image", "remote"]
+Verification = Literal["off", "warn", "require"]
 ServerTransport = Literal["stdio", "http", "sse", "websocket"]
 
 
@@ -44,6 +45,25 @@ class GatewaySecurity:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PackageRegistry:
+    """One private registry. `scopes` are of npm alone."""
+
+    url: str
+    scopes: tuple[str, ...] = ()
+    username: str | None = None
+    # It ends in a Secret, which the gateway and the pods of packages read by name.
+    token: pulumi.Input[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageRegistries:
+    """Where packages come from, instead of the public registries."""
+
+    npm: tuple[PackageRegistry, ...] = ()
+    pypi: tuple[PackageRegistry, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class GatewayArgs:
     namespace: pulumi.Input[str]
     image: pulumi.Input[str]
@@ -59,6 +79,9 @@ class GatewayArgs:
     # Packages that may and may not run, as patterns with an optional version range. No `allow` allows all.
     allow: tuple[str, ...] = ()
     block: tuple[str, ...] = ()
+    # Whether signatures of packages are verified, and whether one without runs.
+    verify: Verification = "off"
+    registries: PackageRegistries = field(default_factory=PackageRegistries)
     # How long a client address stays with its pod; None lets every connection go anywhere.
     affinity_seconds: int | None = 86400
     drain_seconds: int = 15

@@ -1,7 +1,6 @@
 """The component: the gateway's workload, its Services, its declaration and what it may do in its namespace."""
 
 import re
-from urllib.parse import urlsplit
 
 import pulumi
 from pulumi_kubernetes.core.v1 import Secret
@@ -15,10 +14,12 @@ from infra.components._files import file_map, file_mount, file_volume
 from infra.components._program_pod import Program
 from infra.components._rbac import Permission
 from infra.components._workloads import disruption_budget
+from infra.components.gateway import _registries
 from infra.components.gateway._args import GatewayArgs
 from infra.components.gateway._declaration import declaration
 from infra.edges import Addresses, Edge, Pods
 from infra.ports import EXTERNAL_SERVER, HTTPS, Port
+from infra.urls import url_port
 
 COMPONENT = "gateway"
 # Pods with it may call services outside the cluster.
@@ -70,7 +71,7 @@ class Gateway(Component):
         names = pulumi.Output.all(**secrets) if secrets else pulumi.Output.from_input(dict[str, str]())
         written = names.apply(lambda known: declaration(args, pod_labels=self._pod_labels(args), secrets=known))
         config_map = file_map(self, "config", COMPONENT, args.namespace, {CONFIG_FILE: written})
-        self._deployment(args, account, config_map)
+        self._deployment(args, account, config_map, self._registry_tokens(args))
         disruption_budget(self, name, COMPONENT, args.namespace)
         self.service_name = _server_services.cluster_service(
             self, namespace=args.namespace, component=COMPONENT, port=args.port, affinity_seconds=args.affinity_seconds
@@ -96,12 +97,31 @@ class Gateway(Component):
                 made[server] = object_name(secret.metadata)
         return made
 
+    def _registry_tokens(self, args: GatewayArgs) -> pulumi.Output[str] | None:
+        """The Secret of the registries' tokens, by their variables; a token that changes gives it another name."""
+        tokens = _registries.tokens(args.registries)
+        if not tokens:
+            return None
+        secret = Secret(
+            naming.child(self.name, "registries"),
+            metadata=ObjectMetaArgs(namespace=args.namespace, labels=naming.labels(self.name, COMPONENT)),
+            string_data=tokens,
+            opts=self.child_options(),
+        )
+        return object_name(secret.metadata)
+
     def _pod_labels(self, args: GatewayArgs) -> dict[str, str]:
         """By these the network policies find the started pods, and those that may call out."""
         labels = {**self.server_pods.selector, "app.kubernetes.io/managed-by": self.name}
         return {**labels, **INTERNET_LABEL} if args.security.internet_access else labels
 
-    def _deployment(self, args: GatewayArgs, account: pulumi.Input[str], config_map: pulumi.Input[str]) -> None:
+    def _deployment(
+        self,
+        args: GatewayArgs,
+        account: pulumi.Input[str],
+        config_map: pulumi.Input[str],
+        tokens: pulumi.Input[str] | None,
+    ) -> None:
         program = Program(
             component=COMPONENT,
             command=(*GATEWAY_COMMAND, "--config", f"{CONFIG_FOLDER}/{CONFIG_FILE}"),
@@ -118,12 +138,14 @@ class Gateway(Component):
                 "MCP_ALLOW_NPX": _flag(args.security.allow_npx),
                 "MCP_ALLOW_UV": _flag(args.security.allow_uv),
                 "MCP_ALLOW_CUSTOM_IMAGES": _flag(args.security.allow_custom_images),
+                **_packages(args, tokens),
             },
             secret_environment={
                 "REDIS_URL": args.redis_url,
                 "MONGODB_URI": args.mongodb_uri,
                 "MCP_AUTH_TOKENS": args.bearer_tokens,
                 "MCP_REQUEST_STATE_KEYS": args.request_state_key,
+                **({} if tokens is None else _registries.references(args.registries, tokens)),
             },
             account=account,
             mount_token=True,
@@ -137,17 +159,33 @@ class Gateway(Component):
         program.deployment(self, replicas=args.replicas)
 
     def _own_edges(self, args: GatewayArgs) -> tuple[Edge, ...]:
-        """To the pods it starts, on the bridge's port and those that servers name; to remote servers off HTTPS."""
+        """To the pods it starts, on the bridge's port and those that servers name; to remote servers off HTTPS;
+        to private registries, from the gateway and from the pods that may call out.
+        """
         declared = [given for given in args.servers.values() if given.enabled]
         numbers = {EXTERNAL_SERVER.number, *(given.port for given in declared if given.port and given.url is None)}
         served = tuple(Port(name=f"mcp-{number}", number=number) for number in sorted(numbers))
         edges = [Edge(source=self.pods, target=self.server_pods, ports=served, reason="Call external servers.")]
-        remote = {_url_port(given.url) for given in declared if given.url is not None} - {HTTPS.number}
+        remote = {url_port(given.url) for given in declared if given.url is not None} - {HTTPS.number}
         if remote:
             ports = tuple(Port(name=f"remote-{number}", number=number) for number in sorted(remote))
             target = Addresses(name="remote-servers")
             edges.append(Edge(source=self.pods, target=target, ports=ports, reason="Call remote servers."))
+        for pods in (self.pods, self.internet_pods):
+            # The gateway asks what there is, the servers' pods fetch it.
+            edges.extend(_registries.edges(pods, args.registries))
         return tuple(edges)
+
+
+def _packages(args: GatewayArgs, tokens: pulumi.Input[str] | None) -> dict[str, pulumi.Input[str]]:
+    """Where packages and images come from. What is not said is left away: a variable more would roll the pods."""
+    said: dict[str, pulumi.Input[str] | None] = {
+        "MCP_PACKAGES_VERIFY": None if args.verify == "off" else args.verify,
+        "MCP_PACKAGE_REGISTRIES": _registries.variable(args.registries),
+        "MCP_POD_ENVIRONMENT_SECRET": tokens,
+        "MCP_POD_PULL_SECRET": args.pull_secret,
+    }
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _permissions(name: str, secrets: dict[str, pulumi.Output[str]]) -> list[Permission]:
@@ -177,8 +215,3 @@ def _flag(value: bool) -> str:
 
 def _dns_label(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", re.sub(r"([A-Z])", r"-\1", text).lower()).strip("-")
-
-
-def _url_port(url: str) -> int:
-    parts = urlsplit(url)
-    return parts.port or (HTTPS.number if parts.scheme in ("https", "wss") else 80)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from infra.config.describe import suggestion
 from infra.config.errors import Problem
+from infra.config.rules.parts import package_registries
 from infra.config.rules.registry import rule
 
 if TYPE_CHECKING:
@@ -57,6 +58,41 @@ def external_servers_make_different_pods(config: "StackConfig") -> Iterator[Prob
                 f"would make the same pods as gateway.servers.{taken[pod]} ('{pod}'); rename one",
             )
         taken.setdefault(pod, name)
+
+
+@rule("gateway")
+def a_registry_is_listed_once(config: "StackConfig") -> Iterator[Problem]:
+    taken: dict[tuple[str, str], str] = {}
+    for path, registry in package_registries(config):
+        ecosystem, _, _ = path.rpartition("[")
+        # With and without a slash at its end, it is the same registry.
+        first = taken.setdefault((ecosystem, registry.url.rstrip("/")), path)
+        if first != path:
+            yield Problem(f"{path}.url", f"'{registry.url}' is that of {first} too; list it once")
+
+
+@rule("gateway")
+def a_package_of_npm_comes_from_one_registry(config: "StackConfig") -> Iterator[Problem]:
+    taken: dict[str, str] = {}
+    for index, registry in enumerate(config.gateway.registries.npm):
+        path = f"gateway.registries.npm[{index}]"
+        if not registry.scopes and taken.setdefault("", path) != path:
+            yield Problem(f"{path}.scopes", f"missing; {taken['']} already has the packages of no scope")
+        for place, scope in enumerate(registry.scopes):
+            here = f"{path}.scopes[{place}]"
+            if scope in taken:
+                yield Problem(here, f"'{scope}' comes from {taken[scope]} already; keep one of them")
+            taken.setdefault(scope, here)
+
+
+@rule("gateway")
+def a_user_of_a_registry_has_a_token(config: "StackConfig") -> Iterator[Problem]:
+    for path, registry in package_registries(config):
+        if registry.username is not None and registry.token_secret is None:
+            yield Problem(
+                f"{path}.username",
+                f"'{registry.username}' has no token; name it in tokenSecret, or remove username",
+            )
 
 
 @rule("mesh")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from infra.config.common import AutoscalingConfig, ResourcesConfig
+    from infra.config.gateway import PackageRegistryConfig
     from infra.config.stack import StackConfig
 
 
@@ -58,6 +59,23 @@ def environments(config: "StackConfig") -> Iterator[tuple[str, Mapping[str, str]
         yield f"gateway.servers.{name}", external.environment, external.secret_environment
     for name, agent in config.mesh.agents.items():
         yield f"mesh.agents.{name}", agent.environment, agent.secret_environment
+
+
+def package_registries(config: "StackConfig") -> "Iterator[tuple[str, PackageRegistryConfig]]":
+    """Every private registry of packages, with its path."""
+    for ecosystem in ("npm", "pypi"):
+        for index, registry in enumerate(getattr(config.gateway.registries, ecosystem)):
+            yield f"gateway.registries.{ecosystem}[{index}]", registry
+
+
+def named_secrets(config: "StackConfig") -> Iterator[tuple[str, str]]:
+    """Every key under `slipway:secrets` that something names, with the path that names it."""
+    for path, _, secret in environments(config):
+        for variable, key in secret.items():
+            yield f"{path}.secretEnvironment.{variable}", key
+    for path, registry in package_registries(config):
+        if registry.token_secret is not None:
+            yield f"{path}.tokenSecret", registry.token_secret
 
 
 def hosts(config: "StackConfig") -> Iterator[tuple[str, str]]:

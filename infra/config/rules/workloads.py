@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from infra.config.errors import Problem
 from infra.config.quantities import amount
-from infra.config.rules.parts import autoscalers, environments, workloads
+from infra.config.rules.parts import autoscalers, environments, named_secrets, workloads
 from infra.config.rules.registry import rule
 from infra.config.secrets import FIXED_SECRETS, how_to_set
 
@@ -180,9 +180,7 @@ def variables_of_the_platform_are_left_to_it(config: "StackConfig") -> Iterator[
 
 @rule("servers", "gateway", "mesh")
 def named_secrets_are_set(config: "StackConfig") -> Iterator[Problem]:
-    for path, _, secret in environments(config):
-        for variable, key in secret.items():
-            if key not in config.secrets:
-                known = key in FIXED_SECRETS
-                what = "the platform's secret" if known else "the secret"
-                yield Problem(f"{path}.secretEnvironment.{variable}", f"{what} '{key}' is not set; {how_to_set(key)}")
+    for path, key in named_secrets(config):
+        if key not in config.secrets:
+            what = "the platform's secret" if key in FIXED_SECRETS else "the secret"
+            yield Problem(path, f"{what} '{key}' is not set; {how_to_set(key)}")

@@ -25,7 +25,8 @@ _TELLING_LENGTH = 8
 _SECRET_NAME = re.compile(
     r"(PASSWORD|PASSWD|PASSPHRASE|TOKENS?|SECRET|API_?KEY|PRIVATE_?KEY|STATE_KEYS?)$", re.IGNORECASE
 )
-_CREDENTIALS = re.compile(r"\w+://[^\s/:@${}<]*:[^\s/:@${}<]+@")
+# A quote ends the URL: in JSON, what comes after it may hold a colon and an "@" of its own.
+_CREDENTIALS = re.compile(r"\w+://[^\s/:@${}<\"]*:[^\s/:@${}<\"]+@")
 
 
 def stateful_kinds_are_protected(resources: Sequence[ResourceView]) -> Iterator[Violation]:
@@ -48,9 +49,7 @@ def secret_references_resolve(resources: Sequence[ResourceView]) -> Iterator[Vio
         for secret in of_kind(resources, "Secret")
     }
     certified = {(found.namespace, text(found.props, "spec.secretName")) for found in of_kind(resources, "Certificate")}
-    existing = {
-        name for found in resources if found.type == STACK_PLATFORM for name in items(found.props, "existing_secrets")
-    }
+    existing = _existing(resources)
     for owner, namespace, name, key in _references(resources):
         if not name or name in existing or (namespace, name) in certified:
             continue
@@ -64,6 +63,13 @@ def secret_references_resolve(resources: Sequence[ResourceView]) -> Iterator[Vio
                 message=f"{owner} refers to key {key} of Secret {name}, which has {', '.join(sorted(keys))}",
                 urn=owner.urn,
             )
+
+
+def _existing(resources: Sequence[ResourceView]) -> set[str]:
+    """The Secrets that somebody else made, as the stack says."""
+    return {
+        name for found in resources if found.type == STACK_PLATFORM for name in items(found.props, "existing_secrets")
+    }
 
 
 Reference = tuple[ResourceView, str, str, str]
@@ -109,10 +115,12 @@ def _volume_references(secret: Any) -> Iterator[tuple[Any, str]]:
 def secrets_stay_in_secrets(resources: Sequence[ResourceView]) -> Iterator[Violation]:
     """No value of a Secret, and nothing that is named or looks like one, in a ConfigMap or a plain variable."""
     values = {value for secret in of_kind(resources, "Secret") for value in _values(secret)}
+    # A variable may say which Secret there is to use, as MCP_POD_PULL_SECRET does.
+    names = {secret.object_name for secret in of_kind(resources, "Secret")} | _existing(resources)
     for owner, place, name, value in _plain_values(resources):
         if any(secret in value for secret in values):
             fault = "holds the value of a Secret"
-        elif value and place != "the command of" and _SECRET_NAME.search(name):
+        elif value and value not in names and place != "the command of" and _SECRET_NAME.search(name):
             fault = "is named like a secret"
         elif _CREDENTIALS.search(value):
             fault = "holds a URL with a password"

@@ -75,7 +75,7 @@ def test_the_gateways_file_that_the_page_shows_has_no_mistake():
 
 
 def test_the_rules_and_the_registries_that_the_page_shows_can_be_read(tmp_path):
-    rules, registries = blocks("packages", "yaml")
+    rules, registries, _ = blocks("packages", "yaml")
     Policy(**yaml.safe_load(rules)["packages"])
     token = tmp_path / "token"
     token.write_text("t")

@@ -24,7 +24,11 @@ exposure:
   host: mcp.acme.io
   rateLimit: {{requestsPerSecond: 5, burst: 9}}
 tls: {{mode: acme, email: ops@acme.io, installCertManager: {{version: v1.13.0}}}}
-gateway: {{enabled: true, path: /gateway, servers: {{fetch: {{}}}}}}
+gateway:
+  enabled: true
+  path: /gateway
+  servers: {{fetch: {{}}}}
+  registries: {{npm: [{{url: https://npm.acme.io/, scopes: ["@acme"]}}], pypi: [{{url: https://pypi.acme.io/}}]}}
 mesh:
   enabled: true
   agents: {{hello: {{autoscaling: {{}}, capabilities: [{{name: greeting}}]}}}}

@@ -43,7 +43,11 @@ FULL = {
     "exposure": {"profile": "nginx", "rateLimit": {"requestsPerSecond": 1}, "gateway": {"name": "a", "namespace": "b"}},
     "tls": {"mode": "acme", "email": "a@example.com"},
     "network": {"egressHttps": False},
-    "gateway": {"enabled": True, "servers": {"one": {"type": "archon"}, "two": {"type": "image", "image": "a/b:1"}}},
+    "gateway": {
+        "enabled": True,
+        "servers": {"one": {"type": "archon"}, "two": {"type": "image", "image": "a/b:1"}},
+        "registries": {"npm": [{"url": "https://npm.acme.io/", "scopes": ["@acme"], "username": "ci"}]},
+    },
     "mesh": {"enabled": True, "agents": {"web": {"image": "a/b:1", "capabilities": [{"name": "greeting"}]}}},
     "serviceMesh": {"kind": "istio"},
 }
@@ -117,6 +121,17 @@ def test_a_name_that_only_resembles_an_example_is_accepted_in_prod(problems, hos
 def test_an_external_server_that_is_disabled_may_be_of_any_type(problems):
     servers = "{mine: {enabled: false, type: image, image: acme/mine:1}}"
     assert problems(f"{{environment: dev, gateway: {{enabled: true, servers: {servers}}}}}") == {}
+
+
+def test_registries_with_users_scopes_and_tokens_are_accepted(problems):
+    npm = (
+        "[{url: https://npm.acme.io/, scopes: ['@acme', '@tools'], tokenSecret: npm}, {url: http://all.acme.io:4873/}]"
+    )
+    # A registry may serve both, at one address, and a token may open both.
+    pypi = "[{url: https://npm.acme.io/, username: robot$ci, tokenSecret: npm}, {url: http://10.0.0.7/feed@Local/}]"
+    registries = f"{{npm: {npm}, pypi: {pypi}}}"
+    gateway = f"{{enabled: true, verify: require, registries: {registries}}}"
+    assert problems(f"{{environment: dev, gateway: {gateway}, secrets: {{npm: {{secure: x}}}}}}") == {}
 
 
 def test_a_quota_that_just_fits_is_accepted(problems):

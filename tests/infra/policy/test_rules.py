@@ -322,6 +322,13 @@ def test_a_plain_variable_named_like_a_secret_is_caught(broken, said, name):
     assert f"key {name} is named like a secret" in message
 
 
+def test_a_variable_that_names_a_secret_is_none(broken, kept, said):
+    own = next(view.object_name for view in kept() if view.kind == "Secret")
+    for named in (own, "pulled-by-hand"):
+        resources = broken("ConfigMap", "data", {"MCP_POD_PULL_SECRET": named})
+        assert said("secrets-stay-in-secrets", resources) == []
+
+
 @pytest.mark.parametrize("name", ["REDIS_PASSWORD_FILE", "TOKEN_TTL", "MCP_TOOLSETS", "KEYSPACE"])
 def test_a_variable_about_a_secret_is_none(broken, said, name):
     assert said("secrets-stay-in-secrets", broken("ConfigMap", "data", {name: "/run/secret"})) == []
@@ -331,6 +338,8 @@ def test_a_url_with_a_password_is_caught_and_one_with_a_placeholder_is_not(broke
     [message] = said("secrets-stay-in-secrets", broken("ConfigMap", "data", {"URL": "mongodb://app:hunter2@db/x"}))
     assert "holds a URL with a password" in message
     assert "hunter2" not in message
+    listed = '{"pypi":[{"url":"https://pypi.acme.example","username":"ci@acme.example"}]}'
+    assert said("secrets-stay-in-secrets", broken("ConfigMap", "data", {"REGISTRIES": listed})) == []
     script = {"run.sh": "mongosh mongodb://$USER:$PASSWORD@db/x"}
     assert said("secrets-stay-in-secrets", broken("ConfigMap", "data", script)) == []
 
