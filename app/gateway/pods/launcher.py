@@ -64,7 +64,7 @@ class PodLauncher:
             return Launched(spec.id, "running", spec.digest(), endpoint)
         await self._open()
         server = self._server(spec.id, spec.digest(), spec)
-        others = [pod for pod in self._known.of(spec.id) if digest_of(pod) != server.digest]
+        others = [pod for pod in self._known.of(spec.id) if digest_of(pod, self.options) != server.digest]
         self._servers[spec.id] = server
         if known is not None:
             await known.let_go()
@@ -99,7 +99,7 @@ class PodLauncher:
             return []
         found: list[Launched] = []
         for pod in sorted(self._known, key=created_at, reverse=True):
-            name, digest = server_of(pod), digest_of(pod)
+            name, digest = server_of(pod), digest_of(pod, self.options)
             if name not in self._servers and not seen(pod).over:
                 server = self._servers[name] = self._server(name, digest, None)
                 server.take(pod)
@@ -164,7 +164,7 @@ class PodLauncher:
     async def _moor(self, server: PodServer) -> None:
         """Give a server its pod: one that is there, or a new one."""
         for pod in self._known.of(server.id):
-            if digest_of(pod) == server.digest and not seen(pod).over:
+            if digest_of(pod, self.options) == server.digest and not seen(pod).over:
                 server.take(pod)
                 return
         pod = await self._make(server)
@@ -186,7 +186,7 @@ class PodLauncher:
                 self._metrics.refused.inc()
                 raise
             self._metrics.created.inc()
-            if made is not None and digest_of(made) == server.digest and not seen(made).over:
+            if made is not None and digest_of(made, self.options) == server.digest and not seen(made).over:
                 return made
         raise LaunchError(f"no name is left for the pod of {server.id!r}: delete those that are being deleted")
 
@@ -195,7 +195,8 @@ class PodLauncher:
         failed = 0
         await pause(min(server.replaced, 6))
         while self._servers.get(server.id) is server and not server.stopping and server.spec is not None:
-            if any(digest_of(pod) != server.digest and not seen(pod).over for pod in self._known.of(server.id)):
+            others = [pod for pod in self._known.of(server.id) if digest_of(pod, self.options) != server.digest]
+            if any(not seen(pod).over for pod in others):
                 server.fail("another gateway runs it with other settings")
                 return
             try:

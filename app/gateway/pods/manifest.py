@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from app.gateway.launcher import LaunchError
-from app.gateway.pods.options import DIGEST, GATEWAY, INTERNET, REACHED, SERVER, PodOptions
+from app.gateway.pods.options import DIGEST, FETCHED, GATEWAY, INTERNET, REACHED, SERVER, PodOptions
 from app.gateway.spec import LaunchSpec
 from app.kubernetes import Object
 
@@ -15,7 +15,8 @@ Reached = Literal["http", "sse", "websocket", "exec", "attach"]
 
 CONTAINER: Final = "server"
 _CACHE: Final = "/cache"
-_PACKAGES: Final = {
+_PACKAGES: Final = ("npx", "uv")
+_CACHES: Final = {
     "npm_config_cache": f"{_CACHE}/npm",
     "npm_config_update_notifier": "false",
     "UV_CACHE_DIR": f"{_CACHE}/uv",
@@ -59,6 +60,7 @@ def manifest(spec: LaunchSpec, options: PodOptions, name: str, owner: Object | N
             "annotations": {
                 DIGEST: spec.digest(),
                 REACHED: reached,
+                **({FETCHED: options.fetched()} if spec.type in _PACKAGES else {}),
                 # It keeps nothing, and is made anew elsewhere.
                 "cluster-autoscaler.kubernetes.io/safe-to-evict": "true",
             },
@@ -133,7 +135,7 @@ def _container(spec: LaunchSpec, options: PodOptions, reached: Reached) -> Objec
         "terminationMessagePolicy": "FallbackToLogsOnError",
         **_started_by(spec, options, bridged=bridged),
     }
-    if spec.type in ("npx", "uv") and options.environment_secret is not None:
+    if spec.type in _PACKAGES and options.environment_secret is not None:
         # For the one that installs the package, which is the bridge's child where there is a bridge.
         prefix = {"prefix": options.child_prefix} if bridged else {}
         container["envFrom"] = [{**prefix, "secretRef": {"name": options.environment_secret}}]
@@ -157,7 +159,7 @@ def _started_by(spec: LaunchSpec, options: PodOptions, *, bridged: bool) -> Obje
         return {"command": [*bridge, *words]}
     if spec.type == "archon":
         return {"command": ["slipway", "serve", *words]}
-    if spec.type in ("npx", "uv"):
+    if spec.type in _PACKAGES:
         return {"command": words}
     if spec.image is None:
         raise LaunchError(f"{spec.id!r} names no image: give one")
@@ -166,8 +168,8 @@ def _started_by(spec: LaunchSpec, options: PodOptions, *, bridged: bool) -> Obje
 
 
 def _environment(spec: LaunchSpec, options: PodOptions, *, bridged: bool) -> list[Object]:
-    package = spec.type in ("npx", "uv")
-    around: Mapping[str, str] = {**_PACKAGES, **options.environment} if package else {}
+    package = spec.type in _PACKAGES
+    around: Mapping[str, str] = {**_CACHES, **options.environment} if package else {}
     prefix = options.child_prefix if bridged else ""
     given: list[Object] = [
         {"name": f"{prefix}{name}", "value": _plain(value)}

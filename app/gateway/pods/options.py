@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,6 +13,8 @@ SERVER: Final = "slipway.dev/server"
 """Label: which server a pod is."""
 DIGEST: Final = "slipway.dev/digest"
 """Annotation: the digest of the `LaunchSpec` that a pod was made from."""
+FETCHED: Final = "slipway.dev/fetched"
+"""Annotation: the digest of where its package comes from, and by which Secret."""
 REACHED: Final = "slipway.dev/reached"
 """Annotation: how a pod's server is spoken to."""
 INTERNET: Final = "slipway.dev/internet"
@@ -50,3 +53,8 @@ class PodOptions:
     """Seconds that the cluster has to answer before its pods are called unknown."""
     after_input: float = 2.0
     """Seconds that a process started through the exec API has to end, once its input ended."""
+
+    def fetched(self) -> str:
+        """A digest of where packages come from and by which Secret; one that is gone lets no container start again."""
+        said = f"{self.environment_secret or ''} {sorted(self.environment.items())}"
+        return hashlib.sha256(said.encode()).hexdigest()[:16]

@@ -29,6 +29,36 @@ async def test_a_server_is_a_restricted_pod_that_is_watched_adopted_and_stopped(
     await again.stop("never-there")
 
 
+async def test_a_package_that_would_be_fetched_by_another_secret_is_not_taken_up_as_it_is(space, until, soon):
+    """The Secret of before is gone: no container of such a pod could start again."""
+
+    def by_server() -> dict[str, dict]:
+        return {pod["metadata"]["labels"]["slipway.dev/server"]: pod for pod in space.pods()}
+
+    launcher = await space.launcher(environment_secret="registries-1")
+    ours = space.spec("own", type="archon", transport="http", port=8000, image="archon:1", command=())
+    for spec in (space.spec(), ours):
+        await launcher.start(spec)
+    before = by_server()
+    for pod in before.values():
+        space.run(pod)
+    for name in before:
+        await until(launcher, name, "running")
+    await launcher.close()
+
+    again = await space.launcher(environment_secret="registries-2")
+    adopted = {launched.id: launched.digest for launched in await again.adopt()}
+    assert adopted == {"time": "", "own": ours.digest()}
+    for spec in (space.spec(), ours):
+        await again.start(spec)
+    uid = before["time"]["metadata"]["uid"]
+    await soon(lambda: uid not in {pod["metadata"]["uid"] for pod in space.pods()}, "the end of the pod of before")
+    now = by_server()
+    assert now["own"]["metadata"]["uid"] == before["own"]["metadata"]["uid"]
+    (reference,) = now["time"]["spec"]["containers"][0]["envFrom"]
+    assert reference["secretRef"] == {"name": "registries-2"}
+
+
 async def test_a_pod_has_what_its_server_needs_and_no_secret_in_the_open(space):
     launcher = await space.launcher(
         labels={"app.kubernetes.io/name": "gateway-servers", "slipway.dev/internet": "true"}
