@@ -79,7 +79,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A stack whose life a run shows with pods, it does not show without them too: a minute each, for nothing."""
-    if config.getvalue("dist") == "loadscope":
+    if hasattr(config, "workerinput"):  # those who work say in which order, not the one who hands out
         ranks = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
         items.sort(key=lambda item: ranks.get(scope(item.nodeid), len(ranks)))
     if not IMAGES.exists():
