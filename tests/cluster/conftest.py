@@ -92,6 +92,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in twice]
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Pods have few shares of the processors, and clients wait for them: what is done beside takes what is left."""
+    if "PYTEST_XDIST_WORKER" in os.environ and scope(item.nodeid) != "the node" and not os.nice(0):
+        os.nice(10)
+
+
 @pytest.fixture(scope="session")
 def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Whose cluster the tests use: the test node's, or with everything in one file an existing one's."""

@@ -162,7 +162,7 @@ async def test_packages_of_private_registries_are_installed_in_pods_by_tokens_th
 
     async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
         shown = (await client.get(f"{base}/servers")).text
-    assert {server["id"]: server["state"] for server in json.loads(shown)} == {
+    assert {server["id"]: server["status"] for server in json.loads(shown)} == {
         "letters": "running",
         "numbers": "running",
     }

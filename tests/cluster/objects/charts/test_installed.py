@@ -50,7 +50,7 @@ def install(helm, namespace):
 def test_a_registry_comes_with_all_that_it_needs(install, there, cluster, namespace):
     said = install("slipway-registry", "registry", {**REDIS, "nodePort": 30987, "serviceMonitor": {"enabled": True}})
     assert f"kubectl -n {namespace} rollout status statefulset/registry" in said
-    wait_for(lambda: len(there().get("Pod", ())) == 3, "three pods are admitted", there, seconds=30)
+    wait_for(lambda: len(there().get("Pod", ())) == 3, "three pods are admitted", there, seconds=120)
     found = there()
     assert found["PersistentVolumeClaim"] == ["data-registry-0", "data-registry-1", "data-registry-2"]
     assert found["Service"] == ["registry", "registry-headless", "registry-nodeport"]
@@ -63,7 +63,7 @@ def test_an_agent_comes_with_all_that_it_needs(install, there):
         "slipway-agent", "hello-world", {"autoscaling": {"enabled": True}, "serviceMonitor": {"enabled": True}}
     )
     assert "The agent hello-world offers greeting." in said
-    wait_for(lambda: there().get("Pod"), "a pod is admitted", there, seconds=30)
+    wait_for(lambda: there().get("Pod"), "a pod is admitted", there, seconds=120)
     found = there()
     assert found["Service"] == ["hello-world", "hello-world-headless"]
     assert found["ConfigMap"] == ["hello-world-config"]
@@ -76,9 +76,9 @@ def test_an_agent_comes_with_all_that_it_needs(install, there):
 )
 def test_a_release_that_is_taken_away_leaves_nothing(helm, install, there, namespace, chart, values):
     install(chart, "gone", values)
-    wait_for(lambda: there().get("Pod"), "pods are admitted", there, seconds=30)
+    wait_for(lambda: there().get("Pod"), "pods are admitted", there, seconds=120)
     helm.succeed("uninstall", "gone", "--namespace", namespace)
-    wait_for(lambda: not there(), "nothing is left", there, seconds=60)
+    wait_for(lambda: not there(), "nothing is left", there, seconds=120)
 
 
 def test_a_changed_release_can_be_rolled_back(helm, install, cluster, namespace):
@@ -140,7 +140,7 @@ def test_helm_test_says_what_its_pod_found(helm, install, cluster, namespace, ch
     install(chart, "asked", values)
     with ThreadPoolExecutor() as aside:
         said = aside.submit(helm.run, "test", "asked", "--namespace", namespace, "--timeout", "60s")
-        wait_for(lambda: cluster.get("v1", "Pod", namespace, "asked-test"), "its pod is there", lambda: "", seconds=30)
+        wait_for(lambda: cluster.get("v1", "Pod", namespace, "asked-test"), "its pod is there", lambda: "", seconds=120)
         path = f"/api/v1/namespaces/{namespace}/pods/asked-test/status"
         cluster.request("PATCH", path, json={"status": {"phase": phase}}, kind=MERGE)
         done = said.result()
@@ -151,12 +151,12 @@ def test_helm_test_says_what_its_pod_found(helm, install, cluster, namespace, ch
 def test_an_operator_brings_its_roles_and_a_definition_that_stays(helm, install, there, cluster, namespace):
     rbac = "rbac.authorization.k8s.io/v1"
     install("slipway-operator", "operator")
-    wait_for(lambda: there().get("Pod"), "a pod is admitted", there, seconds=30)
+    wait_for(lambda: there().get("Pod"), "a pod is admitted", there, seconds=120)
     bound = cluster.get(rbac, "ClusterRoleBinding", None, f"{namespace}-operator")
     assert bound["subjects"] == [{"kind": "ServiceAccount", "name": "operator", "namespace": namespace}]
     assert cluster.get(rbac, "ClusterRole", None, bound["roleRef"]["name"])
     assert cluster.select("mesh.mcp.io/v1", "MCPAgent", namespace) == []
     helm.succeed("uninstall", "operator", "--namespace", namespace)
-    wait_for(lambda: not there(), "nothing is left", there, seconds=60)
+    wait_for(lambda: not there(), "nothing is left", there, seconds=120)
     assert cluster.get(rbac, "ClusterRole", None, f"{namespace}-operator") is None
     assert cluster.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, "mcpagents.mesh.mcp.io")
