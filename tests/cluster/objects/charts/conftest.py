@@ -15,7 +15,7 @@ import pytest
 import yaml
 from engine.api_server import ApiServer
 from engine.lifecycle import wait_for
-from engine.plugins.kube.client import Cluster
+from engine.plugins.kube.client import ApiError, Cluster, UnknownKind
 from harness.build import Tool, build
 from harness.places import REPOSITORY
 
@@ -162,14 +162,18 @@ def apply_definitions(cluster: Cluster, definitions: list[dict[str, Any]]) -> No
         ):
             cluster.request("POST", path, json=_undescribed(definition))
     for definition in definitions:
-        name = definition["metadata"]["name"]
+        spec = definition["spec"]
+        version = f"{spec['group']}/{next(each['name'] for each in spec['versions'] if each['served'])}"
 
-        def served(name: str = name) -> bool:
-            found = cluster.get("apiextensions.k8s.io/v1", "CustomResourceDefinition", None, name) or {}
-            conditions = found.get("status", {}).get("conditions") or ()
-            return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
+        def served(version: str = version, kind: str = spec["names"]["kind"]) -> bool:
+            """That it is established is said before it is so everywhere."""
+            try:
+                cluster.request("GET", cluster.place(version, kind).path("default"))
+            except (ApiError, UnknownKind):
+                return False
+            return True
 
-        wait_for(served, f"{name} is served", lambda: "", seconds=120)
+        wait_for(served, f"{definition['metadata']['name']} is served", lambda: "", seconds=120)
 
 
 def _undescribed(schema: Any) -> Any:
