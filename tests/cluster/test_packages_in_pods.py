@@ -160,8 +160,8 @@ async def test_packages_are_installed_in_pods_by_tokens_that_their_programs_neve
 
     async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
         shown = (await client.get(f"{base}/servers")).text
-    states = {server["id"]: server["status"] for server in json.loads(shown)}
-    assert states == {"letters": "ready", "numbers": "ready"}
+    phases = {server["id"]: server["phase"] for server in json.loads(shown)}
+    assert phases == {"letters": "ready", "numbers": "ready"}
     logs = [
         await asyncio.to_thread(kubectl, "-n", namespace, "logs", "-l", label, "--tail=-1")
         for label in ("app.kubernetes.io/component=gateway", "slipway.dev/gateway=gateway")
