@@ -273,6 +273,11 @@ def variables_of_others() -> dict[str, str]:
     }
 
 
+def all_variables() -> dict[str, str]:
+    """The environment as it is: for a program that takes our place."""
+    return dict(os.environ)
+
+
 def variables_for_children() -> dict[str, str]:
     """What is meant for the children of a bridge, whatever it is called there: SLIPWAY_CHILD_REDIS_URL is REDIS_URL."""
     meant = (item for item in os.environ.items() if item[0].startswith(CHILD_PREFIX))

@@ -132,6 +132,7 @@ def run(
     from app.packages.installing import InstallError
     from app.packages.names import NotAllowedText, bin_name
     from app.packages.policy import Policy, PolicyError
+    from app.settings import all_variables
 
     kind, name, version = _reference(package)
     if version is None or not integrity:
@@ -147,7 +148,7 @@ def run(
         _give_up(str(error))
     except InstallError as error:
         _give_up(str(error), REFUSED)
-    environment = registries.without_credentials(os.environ)
+    environment = registries.without_credentials(all_variables())
     os.execve(command[0], [*command, *(arguments or ())], environment)  # noqa: S606 (it is meant to become that program)
 
 

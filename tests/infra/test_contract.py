@@ -46,6 +46,7 @@ def test_every_toolset_that_a_stack_may_name_can_be_loaded():
 
 
 def test_registries_that_a_stack_names_are_read_as_they_were_meant(tmp_path):
+    from app.packages.declared_registries import declared_registries
     from app.packages.registries import read_registries
     from infra.components.gateway import PackageRegistries, PackageRegistry
     from infra.components.gateway._registries import tokens, variable
@@ -57,11 +58,8 @@ def test_registries_that_a_stack_names_are_read_as_they_were_meant(tmp_path):
         ),
         pypi=(PackageRegistry(url="https://pypi.acme.example/simple", token="token"),),
     )
-    file = tmp_path / "registries.yaml"
-    file.write_text(variable(registries) or "")
-    read = read_registries(
-        {name: str(token) for name, token in tokens(registries).items()}, home=tmp_path, own_file=file
-    )
+    given = {name: str(token) for name, token in tokens(registries).items()}
+    read = read_registries(given, home=tmp_path, own=declared_registries(text=variable(registries)))
     assert read.scopes == {"@acme": "https://npm.acme.example/"}
     assert read.npm == "https://all.acme.example/"
     assert read.tokens == {
