@@ -11,7 +11,7 @@ from app.cli._problems import WiringError
 from app.gateway.pinning import Packages
 from app.gateway.templates import ECOSYSTEMS, Template, TemplateError, Templates, from_folder, from_mongodb
 from app.packages.asking import AskLimits
-from app.packages.declared_registries import RegistriesError, declared_registries
+from app.packages.declared_registries import Declared, RegistriesError, declared_registries
 from app.packages.facts import Found
 from app.packages.installing import Installer
 from app.packages.registries import Registries, read_registries
@@ -41,11 +41,15 @@ def build_templates(settings: Settings) -> Templates:
         raise WiringError("\n".join(f"{error.source}: {problem}" for problem in error.problems)) from None
 
 
+def registries_declared(settings: Settings) -> Declared | None:
+    """What our own file or variable says. Raises `RegistriesError`."""
+    return declared_registries(text=settings.package_registries, file=settings.package_registries_file)
+
+
 def build_registries(settings: Settings) -> Registries:
     """What npm, uv and pip are configured to use here, and what our own file says. Raises `WiringError`."""
     try:
-        own = declared_registries(text=settings.package_registries, file=settings.package_registries_file)
-        return read_registries(variables_of_others(), home=Path.home(), own=own)
+        return read_registries(variables_of_others(), home=Path.home(), own=registries_declared(settings))
     except RegistriesError as error:
         raise WiringError(str(error)) from None
 

@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 
 from prometheus_client import CollectorRegistry
 
+from app.cli._packages import registries_declared
 from app.cli._problems import WiringError
 from app.gateway.launcher import Launcher
 from app.gateway.manager.declaration import Declaration, read_declaration
-from app.packages.declared_registries import TEXT, RegistriesError, declared_registries
+from app.packages.declared_registries import TEXT, RegistriesError
 from app.settings import CHILD_PREFIX, Settings, variables_of_others
 
 _MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -63,7 +64,7 @@ def build_pod_launcher(settings: Settings, config: Path | None, metrics: Collect
 def _own_registries(settings: Settings) -> dict[str, str]:
     """The same for the programs in pods. Raises `WiringError`."""
     try:
-        own = declared_registries(text=settings.package_registries, file=settings.package_registries_file)
+        own = registries_declared(settings)
         return {} if own is None else {TEXT: own.for_pods()}
     except RegistriesError as error:
         raise WiringError(str(error)) from None
