@@ -5,13 +5,12 @@ otherwise, `probes` allows the nodes' addresses.
 """
 
 from collections.abc import Mapping
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from infra import ports
 from infra.edges import PRIVATE_RANGES, Addresses, Edge, ForeignPods, Peer, Pods
 from infra.ports import Port
-from infra.urls import url_port
+from infra.urls import address_range, url_port
 
 ALL_PODS = Pods(name="pods", selector={})
 CLUSTER_DNS = ForeignPods(name="dns", namespace="kube-system", labels={"k8s-app": "kube-dns"})
@@ -106,15 +105,13 @@ def collector(source: Pods, endpoint: str) -> Edge:
 
 
 def _collector_peer(host: str) -> Peer:
-    try:
-        address = ip_address(host)
-    except ValueError:
-        _, _, rest = host.partition(".")
-        namespace, _, suffix = rest.partition(".")
-        if not suffix or suffix.split(".")[0] == "svc":
-            return ForeignPods(name="collector", namespace=namespace or None)
-        return Addresses(name="collector")
-    return Addresses(name="collector", cidrs=(f"{address}/{address.max_prefixlen}",))
+    if (spelt := address_range(host)) is not None:
+        return Addresses(name="collector", cidrs=(spelt,))
+    _, _, rest = host.partition(".")
+    namespace, _, suffix = rest.partition(".")
+    if not suffix or suffix.split(".")[0] == "svc":
+        return ForeignPods(name="collector", namespace=namespace or None)
+    return Addresses(name="collector")
 
 
 def probes(target: Pods, port: Port, *, nodes: tuple[str, ...]) -> Edge:

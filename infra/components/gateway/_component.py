@@ -1,6 +1,7 @@
 """The component: the gateway's workload, its Services, its declaration and what it may do in its namespace."""
 
 import re
+from collections.abc import Mapping
 
 import pulumi
 from pulumi_kubernetes.core.v1 import Secret
@@ -87,28 +88,24 @@ class Gateway(Component):
         made: dict[str, pulumi.Output[str]] = {}
         for server, given in sorted(args.servers.items()):
             if given.enabled and given.secret_environment:
-                secret = Secret(
-                    # A server's name is the user's own, such as braveSearch; an object's is a DNS label.
-                    naming.child(self.name, "server", _dns_label(server)),
-                    metadata=ObjectMetaArgs(namespace=args.namespace, labels=naming.labels(self.name, COMPONENT)),
-                    string_data=dict(given.secret_environment),
-                    opts=self.child_options(),
-                )
-                made[server] = object_name(secret.metadata)
+                # A server's name is the user's own, such as braveSearch; an object's is a DNS label.
+                name = naming.child(self.name, "server", _dns_label(server))
+                made[server] = self._secret(name, args.namespace, given.secret_environment)
         return made
 
     def _registry_tokens(self, args: GatewayArgs) -> pulumi.Output[str] | None:
         """The Secret of the registries' tokens, by their variables; a token that changes gives it another name."""
         tokens = _registries.tokens(args.registries)
-        if not tokens:
-            return None
-        secret = Secret(
-            naming.child(self.name, "registries"),
-            metadata=ObjectMetaArgs(namespace=args.namespace, labels=naming.labels(self.name, COMPONENT)),
-            string_data=tokens,
-            opts=self.child_options(),
+        return self._secret(naming.child(self.name, "registries"), args.namespace, tokens) if tokens else None
+
+    def _secret(
+        self, name: str, namespace: pulumi.Input[str], values: Mapping[str, pulumi.Input[str]]
+    ) -> pulumi.Output[str]:
+        """A Secret of the gateway's own; gives its name, which is another one when a value changes."""
+        metadata = ObjectMetaArgs(namespace=namespace, labels=naming.labels(self.name, COMPONENT))
+        return object_name(
+            Secret(name, metadata=metadata, string_data=dict(values), opts=self.child_options()).metadata
         )
-        return object_name(secret.metadata)
 
     def _pod_labels(self, args: GatewayArgs) -> dict[str, str]:
         """By these the network policies find the started pods, and those that may call out."""

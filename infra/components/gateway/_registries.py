@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -12,7 +11,7 @@ from infra.components.gateway._args import PackageRegistries, PackageRegistry
 from infra.edges import METADATA_SERVICE, Addresses, Edge, ForeignPods, Peer, Pods
 from infra.pods import SecretKey
 from infra.ports import HTTPS, Port
-from infra.urls import url_port
+from infra.urls import address_range, url_port
 
 _TOKEN: Final = "SLIPWAY_REGISTRY_TOKEN"  # noqa: S105 - how variables begin, not a token
 _IN_CLUSTER: Final = "svc"
@@ -67,13 +66,8 @@ def _each(registries: PackageRegistries) -> Iterator[tuple[str, str, PackageRegi
 def _place(url: str) -> Peer | None:
     """Where a registry is: an address, a Service of the cluster, or anywhere; None where HTTPS is open already."""
     host = urlsplit(url).hostname or ""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        pass
-    else:
-        name = f"package-registry-at-{host.replace('.', '-')}"
-        return Addresses(name=name, cidrs=(f"{address}/{address.max_prefixlen}",))
+    if (spelt := address_range(host)) is not None:
+        return Addresses(name=f"package-registry-at-{host.replace('.', '-')}", cidrs=(spelt,))
     labels = host.split(".")
     if labels[2:3] == [_IN_CLUSTER]:
         namespace = labels[1]
