@@ -1,7 +1,8 @@
 """By what a gateway knows the processes of one of its keepers, whatever becomes of their parents.
 
-The mark is a limit on file locks. Linux inherits it with every fork and exec, lets nobody raise it again, tells it of
-zombies too, and has not acted on it since version 2.4. An environment can be dropped and a session left; this cannot.
+The mark is a limit on file locks. It is inherited with every fork and exec, and told of zombies too; Linux has not
+acted on it since version 2.4. An environment can be dropped and a session left; this stays, unless a process with
+CAP_SYS_RESOURCE raises it.
 """
 
 from __future__ import annotations
