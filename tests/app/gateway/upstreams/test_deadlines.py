@@ -1,6 +1,8 @@
 """Deadlines that share a timer do what timeouts of their own would."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,15 @@ async def deadlines(request, monkeypatch) -> Deadlines:
 
 async def for_ever() -> None:
     await asyncio.Event().wait()
+
+
+async def is_cancelled(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """It is cancelled as soon as it waits, and ends as that."""
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_what_takes_too_long_is_ended_and_what_does_not_is_left_alone(deadlines):
@@ -47,11 +58,7 @@ async def test_whoever_is_cancelled_is_not_told_of_a_deadline(deadlines):
         with deadlines.within(60):
             await for_ever()
 
-    task = asyncio.create_task(work())
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    await is_cancelled(work)
     assert not deadlines.running
 
 
@@ -77,11 +84,7 @@ async def test_who_is_cancelled_and_then_takes_too_long_to_end_is_cancelled(dead
             finally:
                 await for_ever()
 
-    task = asyncio.create_task(work())
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    await is_cancelled(work)
 
 
 async def test_an_error_of_its_own_is_kept(deadlines):
