@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -44,12 +43,8 @@ def objects(namespace: str, image: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def space(api: Api, namespace: str, images: dict[str, str]) -> Iterator[Space]:
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
-    for manifest in objects(namespace, images["servers"]):
-        api.apply(manifest)
-    return Space(api, namespace)
+def space(api: Api, namespace: str, images: dict[str, str]) -> Space:
+    return Space.restricted(api, namespace, objects(namespace, images["servers"]))
 
 
 async def echo(base: str, message: str) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -131,15 +130,10 @@ def gateway(namespace: str, image: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def space(api: Api, namespace: str, images: dict[str, str]) -> Iterator[Space]:
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
-    found = Space(api, namespace)
-    for manifest in registry(namespace, images["servers"]):
-        api.apply(manifest)
+def space(api: Api, namespace: str, images: dict[str, str]) -> Space:
+    found = Space.restricted(api, namespace, registry(namespace, images["servers"]))
     wait_for(lambda: found.ready("app=registry"), "the registries", seconds=UP_SECONDS)
-    for manifest in gateway(namespace, images["servers"]):
-        api.apply(manifest)
+    found.take(gateway(namespace, images["servers"]))
     return found
 
 

@@ -1,31 +1,22 @@
 """A gateway in a pod with what the platform's component gives it, and its servers' pods beside it."""
 
-import importlib.util
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 from engine.lifecycle import wait_for
-from engine.plugins.kube.naming import spell
 from harness.api import Api
 
-REPOSITORY = Path(__file__).parents[3]
+from usage.recording import harness, recorded
+
 UP_SECONDS = 180
 KINDS = ("ServiceAccount", "Role", "RoleBinding", "Secret", "ConfigMap", "Deployment")
 
 
-def of_the_component(args: Any) -> list[dict[str, Any]]:
-    """The objects of a gateway, from its arguments, as the component makes them under mocks."""
+def of_the_component(args: Any, *kinds: str) -> list[dict[str, Any]]:
+    """The objects of a gateway, from its arguments, as the component makes them under mocks: all, or of some kinds."""
     from infra.components.gateway import Gateway
 
-    spec = importlib.util.spec_from_file_location("platform_harness", REPOSITORY / "tests/infra/conftest.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    stack = module.run_program(lambda: Gateway("gateway", args))
-    return [
-        spell({**made.inputs, "metadata": {**made.inputs["metadata"], "name": made.object_name}})
-        for kind in KINDS
-        for made in stack.all(kind)
-    ]
+    return recorded(harness().run_program(lambda: Gateway("gateway", args)), *(kinds or KINDS))
 
 
 def small() -> Any:
@@ -41,6 +32,19 @@ class Space:
     def __init__(self, api: Api, name: str) -> None:
         self._api = api
         self._name = name
+
+    @classmethod
+    def restricted(cls, api: Api, name: str, manifests: Iterable[dict[str, Any]]) -> "Space":
+        """One that admits restricted pods only, with these objects in it."""
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+        made = cls(api, name)
+        made.take(manifests)
+        return made
+
+    def take(self, manifests: Iterable[dict[str, Any]]) -> None:
+        for manifest in manifests:
+            self._api.apply(manifest)
 
     def pods(self, selector: str) -> list[dict[str, Any]]:
         found = self._api.items(f"/api/v1/namespaces/{self._name}/pods", labelSelector=selector)

@@ -1,6 +1,5 @@
 """Helm, kubeconform and kustomize as people use them, on the API server of the tests."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -18,6 +17,7 @@ from engine.lifecycle import wait_for
 from engine.plugins.kube.client import ApiError, Cluster, UnknownKind
 from harness.build import Tool, build
 from harness.places import REPOSITORY
+from usage.recording import harness
 
 # What the charts' own tests compare them by.
 sys.path.insert(0, str(REPOSITORY / "tests/charts/support"))
@@ -190,7 +190,4 @@ def _undescribed(schema: Any) -> Any:
 @pytest.fixture(scope="session")
 def platform() -> Any:
     """The recording harness of the platform's own tests."""
-    spec = importlib.util.spec_from_file_location("platform_harness", REPOSITORY / "tests/infra/conftest.py")
-    harness = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(harness)
-    return harness
+    return harness()

@@ -1,7 +1,6 @@
 """Pods of external servers on the API server, where no kubelet runs them: the tests write what one would."""
 
 import asyncio
-import importlib.util
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -11,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 from engine.api_server import ApiServer
-from engine.plugins.kube.naming import spell
 from harness.api import Api as Admin
+from usage.gateways import of_the_component
 
 from app.gateway.launcher import Launched
 from app.gateway.pods.api import Api
@@ -27,18 +26,10 @@ GATEWAY = "gateway"
 
 def gateway_objects(namespace: str) -> list[dict[str, Any]]:
     """What the platform makes for a gateway, as the API server takes it."""
-    from infra.components.gateway import Gateway, GatewayArgs
+    from infra.components.gateway import GatewayArgs
 
-    spec = importlib.util.spec_from_file_location("platform_harness", REPOSITORY / "tests/infra/conftest.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    stack = module.run_program(lambda: Gateway(GATEWAY, GatewayArgs(namespace=namespace, image="slipway@sha256:1")))
-    kinds = ("ServiceAccount", "Role", "RoleBinding", "Deployment")
-    return [
-        spell({**made.inputs, "metadata": {**made.inputs["metadata"], "name": made.object_name}})
-        for kind in kinds
-        for made in stack.all(kind)
-    ]
+    args = GatewayArgs(namespace=namespace, image="slipway@sha256:1")
+    return of_the_component(args, "ServiceAccount", "Role", "RoleBinding", "Deployment")
 
 
 async def eventually(holds: Callable[[], Any], what: str, seconds: float = 30) -> Any:

@@ -1,6 +1,5 @@
 """The operator as users run it, on the API server: with the account and the roles that the platform makes for it."""
 
-import importlib.util
 import os
 import re
 import signal
@@ -21,8 +20,8 @@ import yaml
 from engine.api_server import ApiServer
 from engine.definitions import define
 from engine.plugins.kube.client import Cluster
-from engine.plugins.kube.naming import spell
 from harness.api import Api
+from usage.recording import harness, recorded
 
 REPOSITORY = Path(__file__).parents[4]
 SLIPWAY = Path(sys.executable).with_name("slipway")
@@ -43,24 +42,6 @@ def eventually(holds: Callable[[], Any], what: str, seconds: float = 60) -> Any:
                 return last
         time.sleep(0.05)
     raise AssertionError(f"within {seconds} s: {what}; last seen: {last!r}")
-
-
-def harness() -> Any:
-    """The recording harness of the platform's own tests."""
-    spec = importlib.util.spec_from_file_location("platform_harness", REPOSITORY / "tests/infra/conftest.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def recorded(stack: Any, *kinds: str) -> list[dict[str, Any]]:
-    """What a program registered, as the API server takes it; names as the mock generated them."""
-    found = [resource for kind in kinds for resource in stack.all(kind)]
-    named = [
-        {**resource.inputs, "metadata": {**resource.inputs["metadata"], "name": resource.object_name}}
-        for resource in found
-    ]
-    return [spell(manifest) for manifest in named]
 
 
 @dataclass
