@@ -146,7 +146,8 @@ class PodServer:
 
     async def logs(self, lines: int, *, follow: bool) -> AsyncIterator[str]:
         """What its containers wrote; of a server that is spoken to on its streams, what it wrote to standard error."""
-        if self._tail.last:
+        # What a process that was begun in a container writes is in no log of the container.
+        if self._tail.last or (follow and self._pod is not None and _reached(self._pod) == "exec"):
             if follow:
                 async for line in self._tail.follow(lines):
                     yield line

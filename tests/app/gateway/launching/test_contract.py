@@ -1,10 +1,14 @@
 """The contract of `Launcher`: what local processes and pods have in common."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
 from app.gateway.launcher import LaunchError, UrlEndpoint
+
+PATIENCE_SECONDS = 60
 
 
 async def test_a_started_server_is_starting_and_can_be_opened_at_once(subject):
@@ -93,10 +97,24 @@ async def test_logs_are_what_it_wrote_to_its_standard_error(subject):
     launched = await subject.launcher.start(subject.spec("tell-secret", environment={"API_TOKEN": "s3cr3t-value"}))
     lines = await launched.endpoint.open()
     assert await anext(aiter(lines)) == b'{"ready":true}'
+    # What else it writes on its standard output is told too, and may overtake.
     following = aiter(subject.launcher.logs("server", follow=True))
-    assert (await anext(following)).startswith("connecting with ")
+    async with _being_read(lines), asyncio.timeout(PATIENCE_SECONDS):
+        while not (await anext(following)).startswith("connecting with "):
+            pass
     await following.aclose()
     assert [line async for line in subject.launcher.logs("server", lines=0)] == []
+
+
+async def test_logs_are_followed_from_before_its_first_word(subject):
+    launched = await subject.launcher.start(subject.spec("grumble"))
+    lines = await launched.endpoint.open()
+    following = aiter(subject.launcher.logs("server", follow=True))
+    first = asyncio.create_task(anext(following))
+    async with _being_read(lines), asyncio.timeout(PATIENCE_SECONDS):
+        await lines.send(b"{}")
+        assert await first == "heard {}"
+    await following.aclose()
 
 
 async def test_another_spec_replaces_what_runs(subject):
@@ -137,3 +155,13 @@ async def test_nothing_is_adopted_where_nothing_ran(subject):
 async def _open_until_refused(endpoint):
     while True:
         assert [line async for line in await endpoint.open()] == []
+
+
+@asynccontextmanager
+async def _being_read(lines: AsyncIterator[bytes]) -> AsyncIterator[None]:
+    """As a server's lines always are: of one that nobody hears, nothing at all is taken."""
+    reader = asyncio.create_task(anext(aiter(lines)))
+    yield
+    reader.cancel()
+    with suppress(asyncio.CancelledError):
+        await reader

@@ -203,6 +203,12 @@ def tell_secret() -> None:
     echo()
 
 
+def grumble() -> None:
+    """Has nothing to say before it is spoken to."""
+    for line in sys.stdin.buffer:
+        complain("heard " + line.decode().rstrip())
+
+
 def listen() -> None:
     import socket
 
@@ -235,6 +241,7 @@ MANNERS = {
     "hog": hog,
     "tell-environment": lambda _: tell_environment(),
     "tell-secret": lambda _: tell_secret(),
+    "grumble": lambda _: grumble(),
     "listen": lambda _: listen(),
 }
 
