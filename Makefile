@@ -77,7 +77,7 @@ test-objects: .venv/.ready-dev ## Run the stacks on a real API server, without p
 test-cluster: .venv/.ready-dev ## Run the stacks on a real node (Linux, root); CLUSTER=existing uses KUBECONFIG
 	@if [ "$(CLUSTER)" = existing ]; then \
 	  [ -n "$${KUBECONFIG:-}" ] || { echo 'CLUSTER=existing: set KUBECONFIG to the file of a cluster that tests may change' >&2; exit 1; }; \
-	  exec $(BIN)/pytest $(CLUSTER_TESTS) --cluster $(BESIDE) $(PYTEST_ARGS); \
+	  exec env SLIPWAY_TEST_CLUSTER=existing $(BIN)/pytest $(CLUSTER_TESTS) --cluster $(BESIDE) $(PYTEST_ARGS); \
 	else \
 	  exec $(BIN)/python tests/cluster/harness run $(BIN)/pytest $(CLUSTER_TESTS) --cluster $(BESIDE) $(PYTEST_ARGS); \
 	fi

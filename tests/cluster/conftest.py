@@ -23,8 +23,11 @@ from engine.plugins.kube.client import Cluster
 from harness import acme
 from harness.api import Api
 from harness.enclosure import NODE_ADDRESS
+from harness.existing import EXISTING, IMAGE, REMEDY
 from harness.ingress import TRAEFIK_ADDRESS
 from harness.places import IMAGES, KUBECONFIG, RUN
+from usage.edges import FOREIGN
+from usage.ground import Ground
 from usage.reach import Walk
 from usage.running import Running
 from usage.stages import Stages
@@ -34,6 +37,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 EVERYWHERE = HERE / "units"
 LIVES = "test_stacks.py"
+# Lived by the process that has the others' time to spare.
+LIVED_ELSEWHERE = ("[archon]",)
 # What the stacks call themselves in public, and where the node serves them.
 PUBLIC = {"mcp-map.your-domain.com": NODE_ADDRESS, "mcp.slipway.internal": TRAEFIK_ADDRESS}
 
@@ -56,7 +61,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def scope(nodeid: str) -> str:
     """What is done by one process: whole lives of stacks, one after the other; all else on the node; any other file."""
     file = Path(nodeid.partition("::")[0])
-    if file.name == LIVES:
+    if file.name == LIVES and not nodeid.endswith(LIVED_ELSEWHERE):
         return "lives"
     return "the node" if file.parent.name == HERE.name else str(file)
 
@@ -82,7 +87,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):  # those who work say in which order, not the one who hands out
         ranks = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
         items.sort(key=lambda item: ranks.get(scope(item.nodeid), len(ranks)))
-    if not IMAGES.exists():
+    if not (IMAGE if EXISTING else IMAGES.exists()):
         return
     stacks = {item: item.callspec.params for item in items if "stack_lives" in item.name and hasattr(item, "callspec")}
     with_pods = {given["life"] for given in stacks.values() if "life" in given}
@@ -121,9 +126,19 @@ def api(kubeconfig: Path) -> Iterator[Api]:
 @pytest.fixture(scope="session")
 def images() -> dict[str, str]:
     """The harness's images by name, each by digest. Skips where the cluster is not the test node."""
-    if not IMAGES.exists():
+    if EXISTING or not IMAGES.exists():
         pytest.skip("the harness's images are in the test node's registry only")
     return json.loads(IMAGES.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def ground(kubeconfig: Path, request: pytest.FixtureRequest) -> Ground:
+    if not EXISTING:
+        images = request.getfixturevalue("images")
+        return Ground(kubeconfig, images["app"], images)
+    if not IMAGE:
+        pytest.skip(REMEDY)
+    return Ground(kubeconfig, IMAGE, {})
 
 
 @pytest.fixture(scope="session")
@@ -150,14 +165,14 @@ def cluster(kubeconfig: Path, turns: Turns) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def running(
     cluster: Cluster,
-    kubeconfig: Path,
+    ground: Ground,
     images: dict[str, str],
     turns: Turns,
     tmp_path_factory: pytest.TempPathFactory,
     pytestconfig: pytest.Config,
 ) -> Iterator[Running]:
-    """Stacks in use, one at a time; the last one goes with the tests."""
-    found = Running(cluster, kubeconfig, images, turns, tmp_path_factory.mktemp("running"))
+    """Stacks in use on the test node, one at a time; the last one goes with the tests."""
+    found = Running(cluster, ground, turns, tmp_path_factory.mktemp("running"))
     pytestconfig.pluginmanager.get_plugin("stages").watch(found.stages)
     yield found
     found.none()
@@ -200,15 +215,27 @@ def kubectl(kubeconfig: Path) -> Callable[..., str]:
     return call
 
 
+@pytest.fixture(scope="session")
+def foreign_spaces(cluster: Cluster, turns: Turns) -> Iterator[None]:
+    """The namespaces of those who may call a stack: made as far as nobody has them, such as one of Prometheus."""
+
+    def make() -> list[str]:
+        absent = [name for name in FOREIGN if cluster.get("v1", "Namespace", None, name) is None]
+        for name in absent:
+            cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, "slipway-tests")
+        return absent
+
+    def remove(names: list[str]) -> None:
+        for name in names:
+            cluster.delete({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, "Foreground")
+
+    with turns.shared("foreign-spaces", make, remove):
+        yield
+
+
 @pytest.fixture
-def walk(cluster: Cluster, kubectl: Callable[..., str], images: dict[str, str]) -> Iterator[Walk]:
-    """Shows who reaches whom. There is a namespace of Prometheus, from which pods may be asked for metrics."""
-    monitoring = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "monitoring"}}
-    cluster.apply(monitoring, "slipway-tests")
-    found = Walk(cluster, kubectl, images["app"])
-    yield found
-    found.leave()
-    cluster.delete(monitoring, "Foreground")
+def walk(cluster: Cluster, kubectl: Callable[..., str], ground: Ground, foreign_spaces: None) -> Walk:
+    return Walk(cluster, kubectl, ground.image)
 
 
 @pytest.fixture

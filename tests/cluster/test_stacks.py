@@ -1,7 +1,6 @@
 """The stacks on a node, with running pods: from the first preview to an end that leaves nothing."""
 
 import asyncio
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,17 +8,17 @@ from pathlib import Path
 
 import pytest
 from engine.lifecycle import Life, fine, wait_for
-from engine.overlays import for_node
+from engine.overlays import lacking
 from engine.plugins.kube.client import Cluster
-from engine.stack import STACK_FILES, Engine, Stack, laid_over, make_project, stack_config
-from harness.enclosure import NODE_ADDRESS
+from engine.stack import STACK_FILES, Stack, laid_over, make_project
+from harness.existing import EXISTING
 from harness.runtime import REGISTRY
 from mcp import Client as OfficialClient
-from usage.turns import SCHEDULING
+from usage.edges import EDGES, walk_edges
+from usage.turns import REACH, SCHEDULING
 
 pytestmark = pytest.mark.cluster
 
-HERE = Path(__file__).parent
 LARGER = {"slipway:redis": {"storage": {"size": "33Gi"}}, "slipway:mongodb": {"storage": {"size": "33Gi"}}}
 NAME_LABEL = "app.kubernetes.io/name"
 OURS = "app.kubernetes.io/part-of=slipway"
@@ -34,15 +33,24 @@ def project(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(params=ORDER)
-def life(request, running, cluster, project, kubeconfig, images, turns, tmp_path) -> Iterator[Life]:
-    running.none()
-    push = f"{sys.executable} {HERE / 'engine' / 'hand_over.py'}"
-    engine = Engine(tmp_path / "engine", kubeconfig, patience=300, image=images["app"], push=push)
-    config = laid_over(stack_config(request.param), for_node(request.param, images))
-    with turns.of_stack(request.param):
-        found = Life(Stack(engine, project, request.param, config), cluster, alone=False)
+def life(request, ground, cluster, project, turns, tmp_path) -> Iterator[Life]:
+    name = request.param
+    if EXISTING and (missing := lacking(name, cluster)):
+        pytest.skip(f"{name} wants {' and '.join(missing)}, which this cluster does not have")
+    if not EXISTING:
+        request.getfixturevalue("running").none()
+    with turns.of_stack(name):
+        found = Life(
+            Stack(ground.engine(tmp_path / "engine"), project, name, ground.config(name)), cluster, alone=False
+        )
         yield found
         found.is_cleared_away()
+
+
+@pytest.fixture(scope="module")
+def node_address(cluster: Cluster) -> str:
+    node, *_ = cluster.select("v1", "Node", None)
+    return next(entry["address"] for entry in node["status"]["addresses"] if entry["type"] == "InternalIP")
 
 
 def unready(cluster: Cluster, namespace: str) -> list[str]:
@@ -83,32 +91,34 @@ def stuck_pods_deleted(cluster: Cluster, namespace: str) -> Iterator[None]:
         person.join()
 
 
-async def tools_through_the_node_port(port: int) -> set[str]:
-    """What the official client, outside the cluster, is offered at a port of the node."""
-    async with OfficialClient(f"http://{NODE_ADDRESS}:{port}/mcp") as client:
+async def tools_at(url: str) -> set[str]:
+    """What the official client, outside the cluster, is offered there."""
+    async with OfficialClient(url) as client:
         return {tool.name for tool in (await client.list_tools()).tools}
 
 
-def serves(port: int) -> bool:
+def serves(url: str) -> bool:
     try:
-        return bool(asyncio.run(tools_through_the_node_port(port)))
+        return bool(asyncio.run(tools_at(url)))
     except Exception:  # whatever the client makes of a server that is not there yet
         return False
 
 
 def test_every_stack_has_its_turn():
-    assert set(ORDER) == set(STACK_FILES)
+    assert set(ORDER) == set(STACK_FILES) == set(EDGES)
 
 
-def test_a_stack_lives_on_a_node_from_its_preview_to_its_end(life, cluster, kubectl, turns):
+def test_a_stack_lives_on_a_node_from_its_preview_to_its_end(life, cluster, kubectl, turns, node_address, walk):
     namespace = life.space
     life.previews_and_is_reviewed()
     life.comes_up()
     wait_for(lambda: not unready(cluster, namespace), "ready pods", lambda: unready(cluster, namespace))
     servers = life.stack.config.get("slipway:servers", {})
-    node_ports = [given["nodePort"] for given in servers.values() if "nodePort" in given]
-    for port in node_ports:
-        assert asyncio.run(tools_through_the_node_port(port))
+    node_ports = [f"http://{node_address}:{given['nodePort']}/mcp" for given in servers.values() if "nodePort" in given]
+    for url in node_ports:
+        assert asyncio.run(tools_at(url))
+    with turns.taken(REACH), walk:
+        walk_edges(walk, life.stack.name, namespace)
 
     # Somebody kills a pod of each workload: another takes its place, and clients are served as before.
     killed = by_workload(cluster, namespace)
@@ -120,8 +130,8 @@ def test_a_stack_lives_on_a_node_from_its_preview_to_its_end(life, cluster, kube
         return others and not unready(cluster, namespace)
 
     wait_for(recovered, "pods again", lambda: unready(cluster, namespace))
-    for port in node_ports:
-        wait_for(lambda port=port: serves(port), f"clients served at {port}")
+    for url in node_ports:
+        wait_for(lambda url=url: serves(url), f"clients served at {url}")
     life.stays_as_it_is("right after the first one")
     life.takes({"slipway:observability": {"logLevel": "warning"}})
 

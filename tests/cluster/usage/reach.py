@@ -1,21 +1,17 @@
 """Who reaches whom: connections tried from inside pods, all of a pod's at once."""
 
 import ipaddress
-import socket
-import subprocess
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Self
 
 from engine.lifecycle import wait_for
 from engine.plugins.kube.client import Cluster
-from harness.enclosure import HOST_ADDRESS, INTERFACE
 
 from usage.pods import Pods
 
 PATIENCE_SECONDS = 3
-# Of a range that documentation may use and nobody has.
-PUBLIC_ADDRESS = "203.0.113.10"
 # A refusal is an answer too: only what nobody answers is shut. Every Debian has these programs.
 TRY = 'timeout {seconds} bash -c "</dev/tcp/{address}/{port}" 2>/dev/null; [ $? = 124 ] || echo {address} {port}'
 
@@ -66,12 +62,14 @@ def visitor(image: str, space: str, name: str, labels: dict[str, str], port: int
     }
 
 
-def settled(expected: dict[str, set[str]], tried: Callable[[str], set[str]], sources: Sequence[str]) -> None:
+def settled(expected: Mapping[str, set[str]], tried: Callable[[str], set[str]], sources: Sequence[str]) -> None:
     """Every source reaches what it should and nothing else. What a start has not settled yet gets a little time."""
     found: dict[str, set[str]] = {}
 
     def as_expected() -> bool:
-        found.update({source: tried(source) for source in sources if found.get(source) != expected[source]})
+        again = [source for source in sources if found.get(source) != expected[source]]
+        with ThreadPoolExecutor(max_workers=len(sources)) as side_by_side:
+            found.update(zip(again, side_by_side.map(tried, again), strict=True))
         return found == expected
 
     def difference() -> str:
@@ -85,30 +83,6 @@ def settled(expected: dict[str, set[str]], tried: Callable[[str], set[str]], sou
     wait_for(as_expected, "the expected reach", difference)
 
 
-@contextmanager
-def outside_world() -> Iterator[list[Target]]:
-    """Two addresses that are no pod's, answered by this machine: a public one, and one of a private range."""
-    own = ["ip", "address", "add", f"{PUBLIC_ADDRESS}/32", "dev", INTERFACE]
-    subprocess.run(own, check=True, capture_output=True)
-    try:
-        targets = [
-            Target("internet", PUBLIC_ADDRESS, 443),
-            Target("internet, without TLS", PUBLIC_ADDRESS, 80),
-            Target("private", HOST_ADDRESS, 443),
-        ]
-        with ExitStack() as stack:
-            for target in targets:
-                # The kernel answers for it: nobody needs to accept.
-                stack.enter_context(socket.create_server((target.address, target.port), backlog=128))
-            yield targets
-    finally:
-        subprocess.run(["ip", "address", "delete", *own[3:]], capture_output=True)
-
-
-# What is no pod of a stack and answers whoever no policy binds.
-ANYTHING = frozenset({"dns", "kubernetes", "internet", "internet, without TLS", "private"})
-
-
 class Walk:
     """The pods of a stack and visitors beside them, each trying every port of the others."""
 
@@ -119,40 +93,48 @@ class Walk:
         self._image = image
         # By name: the namespace and the pod that tries.
         self._sources: dict[str, tuple[str, str]] = {}
+        self._visitors: list[tuple[str, str]] = []
 
-    def component(self, space: str, name: str, port: int) -> None:
+    def component(self, space: str, name: str, port: int, *, alone: bool) -> None:
         """Pods of the stack: one tries, another is called, for a pod always reaches itself."""
-        pods = sorted(Pods(self._cluster, space, name).all(), key=lambda pod: pod["metadata"]["name"])
-        running = [pod for pod in pods if pod["status"]["phase"] == "Running"]
-        self._sources[name] = (space, running[0]["metadata"]["name"])
-        self.targets.append(Target(name, running[-1]["status"]["podIP"], port))
+        pods = Pods(self._cluster, space, name)
+        wait_for(lambda: len(pods.ready()) > (not alone), f"the pods of {name}", pods.ready)
+        ready = sorted(pods.ready())
+        self._sources[name] = (space, ready[0])
+        self.targets.append(Target(name, self._cluster.get("v1", "Pod", space, ready[-1])["status"]["podIP"], port))
 
-    def visitor(self, space: str, name: str, labels: dict[str, str] | None = None, port: int | None = None) -> None:
+    def visitor(self, space: str, name: str, labels: Mapping[str, str] | None = None, port: int | None = None) -> None:
         """A pod of another namespace, or with the labels of one that is seldom there."""
-        self._cluster.apply(visitor(self._image, space, name, labels or {}, port), "slipway-tests")
+        self._cluster.apply(visitor(self._image, space, name, dict(labels or {}), port), "slipway-tests")
         self._sources[name] = (space, name)
+        self._visitors.append((space, name))
         if port is not None:
             wait_for(lambda: self._runs(space, name), name)
             self.targets.append(Target(name, self._cluster.get("v1", "Pod", space, name)["status"]["podIP"], port))
 
     def services(self) -> None:
         """What every cluster has: its DNS and its API."""
-        [dns] = self._cluster.select("v1", "Pod", "kube-system", "k8s-app=kube-dns")
+        dns, *_ = self._cluster.select("v1", "Pod", "kube-system", "k8s-app=kube-dns")
         api = self._cluster.get("v1", "Service", "default", "kubernetes")
         self.targets.append(Target("dns", dns["status"]["podIP"], 53))
         self.targets.append(Target("kubernetes", api["spec"]["clusterIP"], 443))
 
-    def check(self, expected: dict[str, set[str]]) -> None:
+    def check(self, expected: Mapping[str, set[str]]) -> None:
         """Every source reaches what is expected, and nothing else."""
         for space, pod in self._sources.values():
             wait_for(lambda where=(space, pod): self._runs(*where), pod)
         assert expected.keys() == self._sources.keys()
         settled(expected, self._tried, list(self._sources))
 
-    def leave(self) -> None:
-        for name, (space, pod) in self._sources.items():
-            if name == pod:
-                self._kubectl("-n", space, "delete", "pod", pod, "--now", "--wait=false", "--ignore-not-found")
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """The visitors go, and are gone."""
+        for space, name in self._visitors:
+            metadata = {"namespace": space, "name": name}
+            self._cluster.delete({"apiVersion": "v1", "kind": "Pod", "metadata": metadata}, "Background")
+        wait_for(lambda: not any(self._cluster.get("v1", "Pod", *where) for where in self._visitors), "their end")
 
     def _runs(self, space: str, pod: str) -> bool:
         return self._cluster.get("v1", "Pod", space, pod)["status"].get("phase") == "Running"

@@ -1,17 +1,15 @@
 """Stacks in use: one is up at a time, for all the tests that follow one another with it."""
 
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from engine import hand_over
 from engine.lifecycle import Life, fine, wait_for
-from engine.overlays import for_node
 from engine.plugins.kube.client import Cluster
-from engine.stack import Engine, Stack, laid_over, make_project, stack_config
+from engine.stack import Stack, laid_over, make_project
 
+from usage.ground import Ground
 from usage.turns import Turns
 
 # A node of two cores has no room for ten replicas.
@@ -24,11 +22,10 @@ FEWER: dict[str, dict[str, Any]] = {
 class Running:
     """Brings a stack up for whoever asks first, and down for whoever asks for another. Remembers how long each took."""
 
-    def __init__(self, cluster: Cluster, kubeconfig: Path, images: dict[str, str], turns: Turns, folder: Path) -> None:
+    def __init__(self, cluster: Cluster, ground: Ground, turns: Turns, folder: Path) -> None:
         self.stages: dict[str, float] = {}
         self._cluster = cluster
-        self._kubeconfig = kubeconfig
-        self._images = images
+        self._ground = ground
         self._turns = turns
         self._folder = folder
         self._life: Life | None = None
@@ -41,10 +38,8 @@ class Running:
         self.none()
         self._turn.enter_context(self._turns.of_stack(name))
         folder = self._folder / name
-        push = f"{sys.executable} {hand_over.__file__}"
-        engine = Engine(folder / "engine", self._kubeconfig, patience=300, image=self._images["app"], push=push)
-        config = laid_over(laid_over(stack_config(name), for_node(name, self._images)), FEWER.get(name, {}))
-        stack = Stack(engine, make_project(folder / "slipway"), name, config)
+        config = laid_over(self._ground.config(name), FEWER.get(name, {}))
+        stack = Stack(self._ground.engine(folder / "engine"), make_project(folder / "slipway"), name, config)
         self._life = Life(stack, self._cluster, alone=False)
         began = time.monotonic()
         fine(stack.up(), f"the update of {name}")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 # Pods have somewhere to go: not while a test cordons the node.
 SCHEDULING = "scheduling"
+# Who tries who reaches whom, with pods in namespaces of others and addresses of this machine.
+REACH = "reach"
 # The definition of an MCPAgent, which a stack has and a chart brings.
 AGENTS = "mcpagents"
 # A port is the node's, not a stack's.
