@@ -118,7 +118,7 @@ def test_a_stack_lives_on_a_node_from_its_preview_to_its_end(life, cluster, kube
     for url in node_ports:
         assert asyncio.run(tools_at(url))
     with turns.taken(REACH), walk:
-        walk_edges(walk, life.stack.name, namespace)
+        walk_edges(walk, life.stack.name, life.stack.config)
 
     # Somebody kills a pod of each workload: another takes its place, and clients are served as before.
     killed = by_workload(cluster, namespace)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from typing import Any
 
 from infra import naming
 from usage.outside import INTERNET, INTERNET_WITHOUT_TLS, OUTSIDE, PRIVATE, outside_world
@@ -42,6 +43,8 @@ def _everywhere(*names: str) -> dict[str, Set[str]]:
     return {space: {*names} for space in FOREIGN}
 
 
+# cert-manager lets one answer for a host's name.
+_SOLVER = Visitor({"acme.cert-manager.io/http01-solver": "true"}, port=8089)
 _REDIS = {"redis": {"redis", "redis-sentinel", DNS}, "redis-sentinel": {"redis", "redis-sentinel", DNS}}
 _EXTERNAL = naming.selector("gateway-servers", "external-server")
 # From the operator, in whatever namespace somebody declares them.
@@ -71,8 +74,13 @@ EDGES: dict[str, Edges] = {
     ),
     "map-server": Edges(
         ports={"mcp-map-server": 8081, "redis": 6379, "redis-sentinel": 26379},
-        reach={"mcp-map-server": {"redis", "redis-sentinel", *_HTTPS}, **_REDIS},
-        foreign={"ingress-nginx": {"mcp-map-server"}, "monitoring": {"mcp-map-server"}},
+        reach={
+            "mcp-map-server": {"redis", "redis-sentinel", *_HTTPS},
+            **_REDIS,
+            "acme-solver": {"acme-solver", DNS},
+        },
+        visitors={"acme-solver": _SOLVER},
+        foreign={"ingress-nginx": {"mcp-map-server", "acme-solver"}, "monitoring": {"mcp-map-server"}},
     ),
     "prod": Edges(
         ports={"web": 8000, "redis": 6379, "redis-sentinel": 26379, "mongodb": 27017},
@@ -82,12 +90,14 @@ EDGES: dict[str, Edges] = {
             "mongodb": {"mongodb", DNS},
             "redis-backup": {"redis", DNS},
             "mongodb-backup": {"mongodb", DNS},
+            "mongodb-initiate": {"mongodb", DNS},
             "acme-solver": {"acme-solver", DNS},
         },
         visitors={
             "redis-backup": Visitor(naming.selector("redis-backup", "backup")),
             "mongodb-backup": Visitor(naming.selector("mongodb-backup", "backup")),
-            "acme-solver": Visitor({"acme.cert-manager.io/http01-solver": "true"}, port=8089),
+            "mongodb-initiate": Visitor(naming.selector("mongodb-initiate", "initiate")),
+            "acme-solver": _SOLVER,
         },
         foreign={"traefik": {"web", "acme-solver"}, "monitoring": {"web"}},
     ),
@@ -119,9 +129,9 @@ EDGES: dict[str, Edges] = {
 }
 
 
-def walk_edges(walk: Walk, stack: str, space: str) -> None:
+def walk_edges(walk: Walk, stack: str, config: Mapping[str, Any]) -> None:
     """Try every pair. What is outside is left out where no address of it answers."""
-    edges = EDGES[stack]
+    edges, space = EDGES[stack], config["slipway:namespace"]["name"]
     walk.services()
     for name, port in edges.ports.items():
         walk.component(space, name, port, alone=name in edges.reach[name])
@@ -130,9 +140,21 @@ def walk_edges(walk: Walk, stack: str, space: str) -> None:
     walk.visitor(space, "neighbour")
     for other in FOREIGN:
         walk.visitor(other, f"from-{other}")
-    expected = {**edges.reach, "neighbour": {DNS}}
-    expected |= {f"from-{other}": {*edges.foreign.get(other, ()), *_ANYTHING} for other in FOREIGN}
+    unknown = _unknown(config)
+    expected = {name: {name, DNS} & {*reached} if name in unknown else reached for name, reached in edges.reach.items()}
+    expected["neighbour"] = {DNS}
+    expected |= {f"from-{other}": {*edges.foreign.get(other, ()), *_ANYTHING} - unknown for other in FOREIGN}
     with outside_world() as targets:
         absent = set(OUTSIDE) - {target.name for target in targets}
         walk.targets += targets
         walk.check({source: {*reached} - absent for source, reached in expected.items()})
+
+
+def _unknown(config: Mapping[str, Any]) -> set[str]:
+    """Whom a stack that was fitted to a cluster has no policy for: they are its neighbours, no more."""
+    found: set[str] = set()
+    if config.get("slipway:tls", {}).get("mode") != "acme":
+        found.add("acme-solver")
+    if not config.get("slipway:mongodb", {}).get("replicaSet"):
+        found.add("mongodb-initiate")
+    return found
