@@ -12,7 +12,7 @@ from contextlib import suppress
 import msgspec
 
 from app.mesh.agent.directory import Directory, RegistryAway, RegistryRefused
-from app.mesh.model import Beat, Registered, Registration
+from app.mesh.model import Beat, Registered, Registration, agent_id
 
 logger = logging.getLogger("slipway.agent")
 
@@ -45,6 +45,8 @@ class Membership:
         self._jitter = jitter
         self._name_anew()
         self._registered: Registered | None = None
+        self._asked: str | None = None
+        """The id under which the registry may know us already, though it did not answer."""
         self._stale = False
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -77,17 +79,18 @@ class Membership:
         with suppress(asyncio.CancelledError):
             await self._task
         self._task = None
-        known, self._registered = self._registered, None
+        known = self._asked if self._registered is None else self._registered.id
+        self._registered = self._asked = None
         if known is None:
             return
         try:
             async with asyncio.timeout(_LEAVE_SECONDS):
-                await self._directory.deregister(known.id, self._token)
+                await self._directory.deregister(known, self._token)
         except (RegistryAway, RegistryRefused, TimeoutError) as error:
             # It will notice that there are no heartbeats any more.
-            logger.warning("could not deregister: %s", error or "no answer in time")
+            logger.warning("could not deregister: %s", str(error) or "no answer in time")
         else:
-            logger.info("deregistered", extra={"fields": {"id": known.id}})
+            logger.info("deregistered", extra={"fields": {"id": known}})
 
     def _name_anew(self) -> None:
         """A name and a secret that nobody had before: what ran under this pod's name is somebody else."""
@@ -134,11 +137,12 @@ class Membership:
 
     async def _register(self) -> float:
         told = msgspec.structs.replace(self._describe(), replica=self._replica, token=self._token)
+        self._asked = agent_id(told.name, self._replica)
         try:
             known = await self._directory.register(told)
         except RegistryRefused as error:
             if error.status == 409:
-                self._registered = None
+                self._registered = self._asked = None
                 self._name_anew()
             raise
         if self._registered is None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from app.mesh.agent.membership import Membership
-from app.mesh.model import Beat, BeatAnswer, BeatResult, Capability, Registered, Registration
+from app.mesh.model import Beat, BeatAnswer, BeatResult, Capability, Registered, Registration, agent_id
 
 Until = Callable[..., Awaitable[None]]
 ASKED = 20.0
@@ -23,10 +25,14 @@ class Listening:
     def __init__(self) -> None:
         self.registered: list[Registration] = []
         self.beats: list[Beat] = []
+        self.let_go: list[str] = []
         self.resend = False
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def register(self, told: Registration) -> Registered:
         self.registered.append(told)
+        await self.answers.wait()
         return Registered("the-id", 30.0, str(told.token), "the-digest")
 
     async def beat(self, beat: Beat) -> BeatAnswer:
@@ -35,7 +41,8 @@ class Listening:
         return BeatAnswer([BeatResult(beat.id, "ok", resend)], ASKED)
 
     async def deregister(self, agent: str, token: str) -> None:
-        return
+        self.let_go.append(agent)
+        await self.answers.wait()
 
 
 class Member:
@@ -84,3 +91,27 @@ async def test_a_registry_that_knows_something_else_is_told_again_under_the_same
     await until(lambda: len(member.registry.registered) >= 2)
     first, again = member.registry.registered[:2]
     assert (again.replica, again.token) == (first.replica, first.token)
+
+
+async def test_one_who_leaves_while_it_is_registered_lets_go_of_that_too(until: Until) -> None:
+    made = Member()
+    made.registry.answers.clear()
+    await made.membership.start()
+    await until(lambda: made.registry.registered)
+    made.registry.answers.set()
+    await made.membership.leave()
+    (told,) = made.registry.registered
+    assert made.registry.let_go == [agent_id("hello", told.replica)]
+
+
+async def test_a_registry_that_does_not_let_go_in_time_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, until: Until
+) -> None:
+    monkeypatch.setattr("app.mesh.agent.membership._LEAVE_SECONDS", 0.01)
+    made = Member()
+    await made.membership.start()
+    await until(lambda: made.membership.joined)
+    made.registry.answers.clear()
+    with caplog.at_level(logging.WARNING):
+        await made.membership.leave()
+    assert "could not deregister: no answer in time" in caplog.text
