@@ -15,12 +15,11 @@ from infra.urls import address_range, url_port
 ALL_PODS = Pods(name="pods", selector={})
 CLUSTER_DNS = ForeignPods(name="dns", namespace="kube-system", labels={"k8s-app": "kube-dns"})
 NODE_LOCAL_DNS = Addresses(name="node-dns", cidrs=("169.254.20.10/32",))
+_OPERATED = {"app.kubernetes.io/component": "agent", "app.kubernetes.io/managed-by": "slipway-operator"}
 # What the operator makes pods for; their own policies let them out.
-OPERATED_AGENTS = ForeignPods(
-    name="operated-agents",
-    namespace=None,
-    labels={"app.kubernetes.io/component": "agent", "app.kubernetes.io/managed-by": "slipway-operator"},
-)
+OPERATED_AGENTS = ForeignPods(name="operated-agents", namespace=None, labels=_OPERATED)
+# Those of the platform's own namespace. When an agent is deleted in the foreground, its policy goes while its pods end.
+LEAVING_AGENTS = Pods(name="leaving-agents", selector=_OPERATED)
 # cert-manager puts its solver into the namespace of the Certificate.
 ACME_SOLVER = Pods(name="acme-solver", selector={"acme.cert-manager.io/http01-solver": "true"})
 

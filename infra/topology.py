@@ -133,6 +133,7 @@ def _of_mesh(platform: "Platform", config: StackConfig) -> Iterator[Edge]:
     if platform.operator is not None:
         # Agents made from custom resources, in any namespace.
         yield usual.registry(usual.OPERATED_AGENTS, registry.pods, registry.port)
+        yield usual.registry(usual.LEAVING_AGENTS, registry.pods, registry.port)
         for agent in platform.agents.values():
             yield usual.call(usual.OPERATED_AGENTS, agent.pods, agent.port)
         yield from registry.edges_from(platform.operator.pods)

@@ -60,7 +60,6 @@ def writer(stack, cluster, images, found, kubeconfig) -> Iterator[Way]:
     yield way
     way.close()
     cluster.delete(thing, "Foreground")
-    wait_for(lambda: found("greeting") and not found("write_letter"), "its leaving the registry")
     wait_for(lambda: not Pods(cluster, SPACE, "writer").all(), "the end of its pods")
 
 
@@ -132,3 +131,15 @@ def test_an_operator_that_was_killed_goes_on_with_its_work(writer, cluster, kube
     kubectl("-n", SPACE, "patch", "mcpagent", "writer", "--type=merge", "-p", '{"spec":{"replicas":2}}')
     agents = Pods(cluster, SPACE, "writer")
     wait_for(lambda: len(agents.ready()) == 2, "two writers", agents.names)
+
+
+def test_an_agent_that_is_deleted_in_the_foreground_takes_itself_out_of_the_registry(writer, cluster, kubectl, found):
+    """As tools do that wait for the end of what they delete: its policy goes at once, its pods take their time."""
+    assert {agent["name"] for agent in found("write_letter")} == {"writer"}
+    kubectl("-n", SPACE, "delete", "mcpagent", "writer", "--cascade=foreground", "--wait=false")
+
+    def left() -> bool:
+        return bool(found("greeting")) and not found("write_letter")
+
+    # Well before its heartbeats would be missed.
+    wait_for(left, "its leaving", lambda: str(found("write_letter")), seconds=45)

@@ -63,5 +63,7 @@ def callers_of(peer: dict[str, Any], labels: Mapping[str, Mapping[str, str]], ed
     if "namespaceSelector" in peer and not chosen:
         return [edges.foreign[peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]]]
     if peer:
-        return [edges.reach[name] for name, own in labels.items() if chosen.items() <= own.items()]
+        named = [edges.reach[name] for name, own in labels.items() if chosen.items() <= own.items()]
+        # Of pods with the same labels, one may be kept in by the policies of its namespace.
+        return [frozenset().union(*named)] if named else []
     return [edges.foreign[space] for space in FOREIGN]

@@ -122,8 +122,13 @@ EDGES: dict[str, Edges] = {
             "hello-world": {"hello-world", "registry", *_HTTPS},
             "operator": {"operator", "registry", *_API},
             "operated-agent": {"registry", "hello-world", *_ANYTHING},
+            "leaving-agent": {"registry", DNS},
         },
-        visitors={"operated-agent": Visitor(_OPERATED, space="default")},
+        visitors={
+            "operated-agent": Visitor(_OPERATED, space="default"),
+            # Its own policy is gone already.
+            "leaving-agent": Visitor(_OPERATED),
+        },
         foreign={"monitoring": {"registry", "hello-world", "operator"}},
     ),
 }
