@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import ctypes
 import fcntl
 import json
 import os
@@ -17,6 +16,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])
 # ruff: noqa: E402
 from harness.build import BuildError, Tool, build
 from harness.enclosure import leftovers, tracked
+from harness.family import adopt_orphans, leaving_nobody
 from harness.images import Images
 from harness.node import Node
 from harness.places import CACHE, KUBECONFIG
@@ -25,7 +25,6 @@ from harness.tools import Refusal, install, refuse_unfit
 from harness.traces import snapshot
 
 PATIENCE_SECONDS = 30
-PR_SET_CHILD_SUBREAPER = 36
 # Tells the tests where to write how long their parts took.
 STAGES = "SLIPWAY_TEST_STAGES"
 
@@ -88,7 +87,9 @@ def run(node: Node, command: list[str]) -> int:
     if node.kept:
         node.refresh()
         try:
-            return timed(node, command)
+            # Outside the node's cgroup, which outlives it.
+            with leaving_nobody():
+                return timed(node, command)
         finally:
             tell(node)
     tidy(node)
@@ -136,11 +137,6 @@ def call(command: list[str], more: dict[str, str]) -> int:
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(PATIENCE_SECONDS)
         raise
-
-
-def adopt_orphans() -> None:
-    """Be the parent of those whose own parents die, so that the dead are gone and not only dead."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def environment() -> dict[str, str]:
