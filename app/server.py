@@ -23,6 +23,7 @@ from app.transports.websocket_protocol import WebSocketProtocol
 logger = logging.getLogger("slipway.server")
 
 _TICK = 0.25
+_FLUSH_TICK = 0.02
 _BACKLOG = 2048
 _LAST_WORDS = 1.0  # seconds in which what is cut off may still say so
 
@@ -106,6 +107,7 @@ class Server(uvicorn.Server):
             if isinstance(connection, GuardedConnection):  # an idle one is closed; others end with their answer
                 connection.shutdown()
         await self._settle(draining, began + self._budget)
+        await self._read_to_the_end(began + self._budget)
         await self._cut_off(draining)
         await self.lifespan.shutdown()
         logger.info("stopped", extra={"fields": {"seconds": round(loop.time() - began, 3)}})
@@ -117,11 +119,25 @@ class Server(uvicorn.Server):
             self._watch.sweep(loop.time())
             await asyncio.wait(running, timeout=min(left, _TICK))
 
+    async def _read_to_the_end(self, deadline: float) -> None:
+        """An answer is given when its client has it: what no socket has taken yet would end with this process."""
+        loop = asyncio.get_running_loop()
+        while self._unsent() and loop.time() < deadline:
+            self._watch.sweep(loop.time())
+            await asyncio.sleep(_FLUSH_TICK)
+
+    def _unsent(self) -> int:
+        """How many connections have something that is not yet sent."""
+        transports = (connection.transport for connection in self.server_state.connections)
+        return sum(transport.get_write_buffer_size() > 0 for transport in transports)
+
     async def _cut_off(self, draining: asyncio.Task[None]) -> None:
         """The budget is over: end what is left."""
         left = self._running(draining)
-        if left:
-            logger.warning("the drain budget is over", extra={"fields": {"cut_off": len(left)}})
+        unsent = self._unsent()
+        if left or unsent:
+            fields = {"cut_off": len(left), "unread": unsent}
+            logger.warning("the drain budget is over", extra={"fields": fields})
         for connection in list(self.server_state.connections):
             connection.shutdown()
         for task in left:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -97,6 +99,45 @@ def test_an_idle_server_ends_at_once_though_connections_are_open(start_slipway: 
         slipway.terminate()
         assert slipway.wait() == 0
         assert time.monotonic() - began < 5
+
+
+def half_read_answer(slipway: Any) -> socket.socket:
+    """A connection whose answer is larger than what the kernel takes of it unread."""
+    text = {"name": "echo", "arguments": {"text": "x" * 100_000}}
+    body = json.dumps(rpc("tools/call", text)).encode()
+    reader = socket.socket()
+    # Small segments and a small window: with large ones, the kernel would take megabytes.
+    reader.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    reader.settimeout(20)
+    reader.connect(("127.0.0.1", slipway.port))
+    head = (
+        f"POST /messages HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    )
+    reader.sendall(head.encode() + b"\r\n\r\n" + body)
+    assert reader.recv(17, socket.MSG_PEEK | socket.MSG_WAITALL) == b"HTTP/1.1 200 OK\r\n"
+    until(lambda: running_calls(slipway) == 0)
+    return reader
+
+
+def test_an_answer_that_is_read_slowly_arrives_whole_from_a_server_that_ends(start_slipway: Any) -> None:
+    slipway = start_slipway()
+    with half_read_answer(slipway) as reader:
+        slipway.terminate()
+        with pytest.raises(subprocess.TimeoutExpired):
+            slipway.wait(timeout=1)
+        response = http.client.HTTPResponse(reader, method="POST")
+        response.begin()
+        assert json.loads(response.read())["id"] == 1
+    assert slipway.wait() == 0
+
+
+def test_an_answer_that_nobody_reads_holds_up_the_end_for_the_budget_alone(start_slipway: Any) -> None:
+    slipway = start_slipway(MCP_DRAIN_SECONDS="1")
+    with half_read_answer(slipway):
+        slipway.terminate()
+        assert slipway.wait() == 0
+    assert any(line["event"] == "the drain budget is over" for line in slipway.lines)
 
 
 def test_calls_that_outlast_the_budget_are_told_to_come_again(start_slipway: Any) -> None:
