@@ -133,7 +133,8 @@ def test_a_drain_leaves_a_pod_that_serves(servers, cluster, cordoned):
 def test_a_new_token_rolls_the_pods_and_ends_the_old_one(stack, servers):
     def status(token: str | None) -> int:
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        request = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+        # Something short: of a long answer, a proxy written in Go may drop the end when it is busy (golang/go#40747).
+        request = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
         return httpx.post(f"https://{HOST}/messages", json=request, headers=headers, timeout=20).status_code
 
     def only(token: str, *others: str | None) -> bool:
