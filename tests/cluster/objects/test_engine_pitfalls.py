@@ -7,6 +7,7 @@ import pytest
 from engine.plugins import wire
 from engine.plugins.kube import provider as provider_module
 from engine.plugins.kube.client import JSON_PATCH, ApiError
+from engine.plugins.kube.ownership import take_over
 from engine.plugins.random_values import RandomStandIn
 from engine.plugins.wire import UNKNOWN
 from google.protobuf import any_pb2
@@ -213,6 +214,18 @@ def test_what_kubectl_changed_is_seen_and_taken_back(drive):
     driver.inputs = wire.decode(driver.read().inputs).plain
     assert driver.inputs["spec"]["replicas"] == 5
     assert "spec.replicas" in driver.diff(thing).detailedDiff
+    assert driver.update(thing)["spec"]["replicas"] == 1
+
+
+def test_what_kubectl_changed_is_taken_back_though_a_controller_writes_in_the_same_moment(drive, cluster):
+    thing, driver = drive("apps/v1", "Deployment", metadata={"name": "it"}, spec={**deployment(), "replicas": 1})
+    driver.create()
+    by_hand(driver, 5)
+    seen = cluster.request("GET", cluster.path_of(driver.inputs))
+    by_hand(driver, 6)
+
+    take_over(cluster, seen)
+
     assert driver.update(thing)["spec"]["replicas"] == 1
 
 
