@@ -143,9 +143,11 @@ async def injure(world: World, lines: Lines) -> None:
         world.done["keepers killed"] += 1
         return kill(keeper, signal.SIGKILL)
     if victims:
-        stop = world.random.random() < 0.3
+        victim = world.random.choice(victims)
+        # One that has only begun is not known as the keeper yet; when all of this is killed, nobody would wake it.
+        stop = world.random.random() < 0.3 and not soak_sessions.is_keeper(victim)
         world.done["stalls" if stop else "kills"] += 1
-        kill(world.random.choice(victims), signal.SIGSTOP if stop else signal.SIGKILL)
+        kill(victim, signal.SIGSTOP if stop else signal.SIGKILL)
     return None
 
 

@@ -11,7 +11,9 @@ HARNESS = Path(__file__).parents[1]
 # Leaves two: one that has left its session and lost its parent, one that is a child of that one.
 STRAYS = "setsid sh -c 'sleep 1000 & echo $! $$ > strays; mkfifo held; cat held' & until [ -s strays ]; do :; done"
 PROGRAM = f"""
-import subprocess, sys
+import signal, subprocess, sys
+# Where this was started in the background, it would be ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {str(HARNESS)!r})
 from harness.family import adopt_orphans, leaving_nobody
 adopt_orphans()
