@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from harness.family import bury
 from harness.places import NAME, RUN, STATE
 
 HOST_ADDRESS = "10.78.0.1"
@@ -108,7 +109,7 @@ class Enclosure:
             for pid in members:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            self._reap()
+            bury()
             time.sleep(0.05)
         # The pair goes with the namespace, but the kernel takes its time for that.
         subprocess.run(["ip", "link", "delete", INTERFACE], capture_output=True)
@@ -142,11 +143,6 @@ class Enclosure:
         self._holder = holder.pid
         self._child = holder
         (self.run / "holder").write_text(f"{holder.pid} {_began(holder.pid)}", encoding="utf-8")
-
-    def _reap(self) -> None:
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
 
     def _remember(self) -> None:
         """Write down what is changed outside, before it is."""

@@ -6,7 +6,8 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
+
+import psutil
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -29,27 +30,17 @@ def leaving_nobody() -> Iterator[None]:
             for pid in left:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            _bury()
+            bury()
             time.sleep(0.02)
 
 
 def descendants() -> set[int]:
     """Every process below this one, the dead that nobody has waited for among them."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            # The name, in parentheses, may have any character in it.
-            parent = int(entry.read_text("utf-8", errors="replace").rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(entry.parent.name))
-    found: set[int] = set()
-    new = children.get(os.getpid(), [])
-    while new:
-        found.update(new)
-        new = [child for parent in new for child in children.get(parent, [])]
-    return found
+    return {process.pid for process in psutil.Process().children(recursive=True)}
 
 
-def _bury() -> None:
+def bury() -> None:
+    """Wait for every child that has ended."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
