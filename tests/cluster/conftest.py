@@ -37,8 +37,10 @@ from xdist.scheduler import LoadScopeScheduling
 
 EVERYWHERE = HERE / "units"
 LIVES = "test_stacks.py"
-# Lived by the process that has the others' time to spare.
-LIVED_ELSEWHERE = ("[archon]",)
+# When all that needs no node is done, the process that did it lives one too.
+LIVED_LAST = "[archon]"
+# Pods have few shares of the processors, and clients wait for them: what is done beside takes what is left.
+NICENESS = {"the node": 0, "lives": 10, "beside": 13}
 # What the stacks call themselves in public, and where the node serves them.
 PUBLIC = {"mcp-map.your-domain.com": NODE_ADDRESS, "mcp.slipway.internal": TRAEFIK_ADDRESS}
 
@@ -59,15 +61,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def scope(nodeid: str) -> str:
-    """What is done by one process: whole lives of stacks, one after the other; all else on the node; any other file."""
+    """Which of three processes does it: one uses stacks on the node, one lives their lives, one does all else."""
     file = Path(nodeid.partition("::")[0])
-    if file.name == LIVES and not nodeid.endswith(LIVED_ELSEWHERE):
+    if file.name == LIVES and not nodeid.endswith(LIVED_LAST):
         return "lives"
-    return "the node" if file.parent.name == HERE.name else str(file)
-
-
-# Begun in this order, by as many processes as there are; what is not named comes last.
-LONGEST_FIRST = ("the node", "lives", "tests/cluster/objects/operator/test_a_thousand_agents.py")
+    return "the node" if file.parent.name == HERE.name and file.name != LIVES else "beside"
 
 
 class BesideTheNode(LoadScopeScheduling):
@@ -84,9 +82,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A stack whose life a run shows with pods, it does not show without them too: a minute each, for nothing."""
-    if hasattr(config, "workerinput"):  # those who work say in which order, not the one who hands out
-        ranks = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
-        items.sort(key=lambda item: ranks.get(scope(item.nodeid), len(ranks)))
+    items.sort(key=lambda item: item.nodeid.endswith(LIVED_LAST))
     if not (IMAGE if EXISTING else IMAGES.exists()):
         return
     stacks = {item: item.callspec.params for item in items if "stack_lives" in item.name and hasattr(item, "callspec")}
@@ -98,9 +94,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Pods have few shares of the processors, and clients wait for them: what is done beside takes what is left."""
-    if "PYTEST_XDIST_WORKER" in os.environ and scope(item.nodeid) != "the node" and not os.nice(0):
-        os.nice(10)
+    if "PYTEST_XDIST_WORKER" in os.environ and not os.nice(0):
+        os.nice(NICENESS[scope(item.nodeid)])
 
 
 @pytest.fixture(scope="session")

@@ -137,8 +137,8 @@ def test_a_stack_lives_on_a_node_from_its_preview_to_its_end(life, cluster, kube
 
     # A bad image fails the update; the pods of before go on serving, and the next update recovers.
     server = next(name for name in ("gateway", "operator", *servers) if name in killed)
-    config, patience = life.stack.config, life.stack.engine.patience
-    life.stack.engine.patience = 30
+    config = life.stack.config
+    life.stack.engine.hopeless = "ImagePull"
     life.stack.configure(laid_over(config, {"slipway:image": {"strategy": "published", "ref": MISSING}}))
     with turns.taken(SCHEDULING):
         failed = life.stack.up()
@@ -146,7 +146,7 @@ def test_a_stack_lives_on_a_node_from_its_preview_to_its_end(life, cluster, kube
     assert any(server in error and "ImagePull" in error for error in failed.errors), failed.errors
     running = cluster.select("v1", "Pod", namespace, f"app.kubernetes.io/name={server}")
     assert [pod for pod in running if any(entry["ready"] for entry in pod["status"].get("containerStatuses") or ())]
-    life.stack.engine.patience = patience
+    life.stack.engine.hopeless = ""
     life.stack.configure(config)
     with stuck_pods_deleted(cluster, namespace):
         fine(life.stack.up(), "the update that recovers")

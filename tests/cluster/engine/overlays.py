@@ -13,6 +13,8 @@ from harness.places import RUN
 from harness.runtime import REGISTRY
 
 SMALL = {"requests": {"cpu": "20m", "memory": "64Mi"}}
+# Their pods use more than so small a request as soon as they start: each stack would have all the replicas it may.
+FEW_SMALL = {"autoscaling": {"maxReplicas": 3}, "resources": SMALL}
 _WITH_CERTIFICATES = ("map-server", "prod")
 _OF_ACME = ("directoryUrl", "email", "solverClass")
 
@@ -24,21 +26,21 @@ def for_node(name: str, images: dict[str, str]) -> dict[str, Any]:
         overlay |= _prod(images)
     if name == "map-server":
         overlay |= {
-            "slipway:servers": {"mcp-map-server": {"resources": SMALL}},
+            "slipway:servers": {"mcp-map-server": FEW_SMALL},
             "slipway:tls": {"directoryUrl": DIRECTORY, "caBundle": _trusted()},
         }
     if name == "websocket-server":
-        overlay |= {"slipway:servers": {"mcp-server": {"resources": SMALL}}}
+        overlay |= {"slipway:servers": {"mcp-server": FEW_SMALL}}
     if name == "high-command":
-        # Four workers in two pods are eight interpreters.
-        overlay |= {"slipway:servers": {"high-command": {"workers": 2, "resources": SMALL}}}
+        # Four workers in three pods are twelve interpreters.
+        overlay |= {"slipway:servers": {"high-command": {"workers": 2, **FEW_SMALL}}}
     return overlay
 
 
 def _prod(images: dict[str, str]) -> dict[str, Any]:
     return {
         "slipway:image": {"repository": f"{REGISTRY}/slipway-prod"},
-        "slipway:servers": {"web": {"workers": 1, "resources": SMALL}},
+        "slipway:servers": {"web": {"workers": 1, **FEW_SMALL}},
         "slipway:redis": {"image": images["redis"]},
         # What stands in for MongoDB on the node can be one member only.
         "slipway:mongodb": {"image": images["mongo"], "replicaSet": None, "resources": SMALL},

@@ -107,6 +107,8 @@ class Engine:
     # Off where no kubelet is: then nothing ever becomes ready.
     wait: bool = True
     patience: float = 240
+    # What is said of an object that there is no more use in waiting for, where an update is to fail.
+    hopeless: str = ""
     # The image that stands for every built one, by digest, and the command that makes it known under another name.
     image: str = ""
     push: str = ""
@@ -131,6 +133,7 @@ class Engine:
                 "SLIPWAY_TEST_PYTHON": sys.executable,
                 "SLIPWAY_STAND_IN_WAIT": "on" if self.wait else "off",
                 "SLIPWAY_STAND_IN_WAIT_SECONDS": str(self.patience),
+                "SLIPWAY_STAND_IN_HOPELESS": self.hopeless,
                 "SLIPWAY_TEST_IMAGE": self.image,
                 "SLIPWAY_TEST_PUSH": self.push,
             }

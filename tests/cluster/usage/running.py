@@ -3,20 +3,13 @@
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from engine.lifecycle import Life, fine, wait_for
 from engine.plugins.kube.client import Cluster
-from engine.stack import Stack, laid_over, make_project
+from engine.stack import Stack, make_project
 
 from usage.ground import Ground
 from usage.turns import Turns
-
-# A node of two cores has no room for ten replicas.
-FEWER: dict[str, dict[str, Any]] = {
-    "map-server": {"slipway:servers": {"mcp-map-server": {"autoscaling": {"maxReplicas": 3}}}},
-    "prod": {"slipway:servers": {"web": {"autoscaling": {"maxReplicas": 3}}}},
-}
 
 
 class Running:
@@ -38,8 +31,8 @@ class Running:
         self.none()
         self._turn.enter_context(self._turns.of_stack(name))
         folder = self._folder / name
-        config = laid_over(self._ground.config(name), FEWER.get(name, {}))
-        stack = Stack(self._ground.engine(folder / "engine"), make_project(folder / "slipway"), name, config)
+        engine, project = self._ground.engine(folder / "engine"), make_project(folder / "slipway")
+        stack = Stack(engine, project, name, self._ground.config(name))
         self._life = Life(stack, self._cluster, alone=False)
         began = time.monotonic()
         fine(stack.up(), f"the update of {name}")
