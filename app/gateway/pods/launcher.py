@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Coroutine
+from contextlib import suppress
 from typing import Any, Final
 
 from app.gateway.launcher import Launched, LaunchError, UrlEndpoint
@@ -160,6 +161,9 @@ class PodLauncher:
                 self._watching.append(events)
             except (ApiError, ApiAway) as error:
                 logger.warning("reasons that only events tell will be missing: %s", error)
+            # A pod that we make when our Deployment is gone must name it too: nothing else would take it along.
+            with suppress(LaunchError):  # asked again by whoever makes a pod
+                await self._pods.owner()
 
     async def _moor(self, server: PodServer) -> None:
         """Give a server its pod: one that is there, or a new one."""

@@ -187,6 +187,22 @@ async def test_pods_go_with_the_deployment_of_their_gateway(space, soon):
     await soon(lambda: space.pods() == [], "its pods are collected", seconds=60)
 
 
+async def test_what_a_gateway_makes_when_its_deployment_is_gone_goes_too(space, soon):
+    earlier, launcher = await space.launcher(), await space.launcher()
+    await earlier.start(space.spec())
+    await earlier.close()
+    await launcher.adopt()
+    await launcher.start(space.spec())
+    first = space.pod()["metadata"]["uid"]
+    space.admin.delete(f"/apis/apps/v1/namespaces/{space.name}/deployments/gateway")
+    replaced = await soon(
+        lambda: [pod for pod in space.pods() if pod["metadata"]["uid"] != first], "another pod takes its place"
+    )
+    assert replaced[0]["metadata"]["ownerReferences"]
+    await launcher.close()
+    await soon(lambda: space.pods() == [], "it is collected as well", seconds=60)
+
+
 async def test_check_is_content_where_pods_can_be_made(space):
     await (await space.launcher()).check()
 
