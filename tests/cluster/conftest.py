@@ -63,9 +63,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def scope(nodeid: str) -> str:
     """Which of three processes does it: one uses stacks on the node, one lives their lives, one does all else."""
     file = Path(nodeid.partition("::")[0])
-    if file.name == LIVES and not nodeid.endswith(LIVED_LAST):
-        return "lives"
-    return "the node" if file.parent.name == HERE.name and file.name != LIVES else "beside"
+    if file.name == LIVES:
+        return "beside" if nodeid.endswith(LIVED_LAST) else "lives"
+    return "the node" if file.parent.name == HERE.name else "beside"
 
 
 class BesideTheNode(LoadScopeScheduling):
