@@ -5,7 +5,10 @@ import shutil
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 from harness.places import REPOSITORY
+from harness.tools import Refusal
 
 SUPPORT = REPOSITORY / "tests" / "app" / "gateway" / "support"
 # Where they are in the image.
@@ -24,8 +27,12 @@ def inputs() -> list[Path]:
 def put_into(root: Path) -> None:
     """Copy them from the tests' own cache, fetched before if need be."""
     real = _real_servers()
-    shutil.copytree(real._npm_folder() / "node_modules", root / NPM / "node_modules", symlinks=True)
-    (packages,) = (real._pypi_folder() / "lib").glob("python3*/site-packages")
+    try:
+        npm, pypi = real._npm_folder(), real._pypi_folder()
+    except pytest.skip.Exception as unavailable:
+        raise Refusal(str(unavailable)) from None
+    shutil.copytree(npm / "node_modules", root / NPM / "node_modules", symlinks=True)
+    (packages,) = (pypi / "lib").glob("python3*/site-packages")
     shutil.copytree(packages, root / PYTHON, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     for file in inputs()[2:]:
         shutil.copy2(file, root / "srv" / file.name)

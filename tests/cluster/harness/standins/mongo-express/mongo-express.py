@@ -5,6 +5,8 @@ import base64
 import hmac
 import html
 import os
+import signal
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from pymongo import MongoClient
@@ -30,4 +32,6 @@ class Page(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+# The first process of a container hears only what it asks to hear.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 ThreadingHTTPServer(("0.0.0.0", int(os.environ.get("PORT", "8081"))), Page).serve_forever()
