@@ -1,16 +1,18 @@
 """Certificates for the hosts of a stack: issued by cert-manager, or taken from a Secret that is already there."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pulumi
 from pulumi_kubernetes.apiextensions import CustomResource
-from pulumi_kubernetes.helm.v3 import Release, ReleaseArgs, RepositoryOptsArgs
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from infra import naming
 from infra.component import Component
 from infra.components.exposure import GatewayRef
+
+if TYPE_CHECKING:
+    from pulumi_kubernetes.helm.v3 import Release
 
 Mode = Literal["acme", "ca", "selfSigned", "existing"]
 IssuerKind = Literal["Issuer", "ClusterIssuer"]
@@ -79,7 +81,9 @@ class Tls(Component):
             self.secret_name = certificate.urn.apply(lambda _: secret_name)
         self.finish({"secret_name": self.secret_name})
 
-    def _cert_manager(self, args: CertManagerArgs, wait_seconds: int) -> Release:
+    def _cert_manager(self, args: CertManagerArgs, wait_seconds: int) -> "Release":
+        from pulumi_kubernetes.helm.v3 import Release, ReleaseArgs, RepositoryOptsArgs
+
         return Release(
             naming.child(self.name, "cert-manager"),
             ReleaseArgs(
@@ -95,7 +99,7 @@ class Tls(Component):
             opts=self.child_options(),
         )
 
-    def _issuer(self, args: TlsArgs, installed: list[Release]) -> CustomResource:
+    def _issuer(self, args: TlsArgs, installed: "list[Release]") -> CustomResource:
         issuer_name = args.issuer_name or self.name
         return CustomResource(
             naming.child(self.name, "issuer"),

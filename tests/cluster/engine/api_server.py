@@ -4,6 +4,7 @@ Admission, defaults, validation, garbage collection and the controllers are real
 and every test process may have one of its own. `with ApiServer(folder) as server: … server.kubeconfig`.
 """
 
+import os
 import shutil
 import socket
 import ssl
@@ -18,6 +19,7 @@ from typing import Self
 
 from harness.build import Tool
 from harness.certificates import Authority
+from harness.process import SPARING
 
 READY_SECONDS = 90
 
@@ -117,6 +119,8 @@ class ApiServer:
                 f"--secure-port={controllers}",
                 f"--service-account-private-key-file={key}",
                 f"--root-ca-file={authority.certificate}",
+                # Without it they make a folder of the machine's.
+                f"--flex-volume-plugin-dir={self.folder / 'volume-plugins'}",
                 *self._controllers,
             ],
         )
@@ -126,7 +130,14 @@ class ApiServer:
             # Tests that are killed say no goodbye.
             command = ["setpriv", "--pdeathsig", "KILL", "--", *command]
         with (self.folder / f"{name}.log").open("ab") as log:
-            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **SPARING},
+                start_new_session=True,
+            )
         self._children.append((name, child))
 
     def _wait(self, url: str, context: ssl.SSLContext) -> None:

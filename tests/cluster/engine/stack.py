@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 from harness.build import Tool
+from harness.process import SPARING
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 PLUGINS = Path(__file__).resolve().parent / "plugins"
@@ -118,6 +119,7 @@ class Engine:
         state = self.folder / "state"
         state.mkdir(parents=True, exist_ok=True)
         given = {
+            **SPARING,
             "KUBECONFIG": str(self.kubeconfig),
             "PULUMI_BACKEND_URL": f"file://{state}",
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,

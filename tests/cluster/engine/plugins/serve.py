@@ -3,12 +3,30 @@
 `python serve.py <kubernetes|docker|random> [the engine's address]`
 """
 
+import importlib.util
 import sys
 import threading
 from concurrent import futures
 from pathlib import Path
+from types import ModuleType
 
 sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+
+def _without_its_own_imports(name: str) -> None:
+    """Make a package known by its place alone: of Pulumi's, messages are needed, and all else takes longer."""
+    found = importlib.util.find_spec(name)
+    if found is None:
+        raise ModuleNotFoundError(name=name)
+    package = ModuleType(name)
+    package.__path__ = found.submodule_search_locations or []
+    sys.modules[name] = package
+
+
+_without_its_own_imports("pulumi")
+_without_its_own_imports("pulumi.runtime")
+# httpx brings a command line along where it can, and that its libraries.
+sys.modules["httpx._main"] = None
 
 import grpc  # noqa: E402
 from pulumi.runtime.proto import provider_pb2_grpc  # noqa: E402

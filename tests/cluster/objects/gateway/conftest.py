@@ -85,6 +85,14 @@ class Space:
         (found,) = self.pods()
         return found
 
+    async def made_since(self, version: str) -> dict[str, Any]:
+        """The first pod made after a version, also where it is gone again before anybody could list it."""
+        changes = self.admin.follow(self.path(), version, seconds=60)
+        made = (change["object"] for change in changes if change["type"] == "ADDED")
+        found = await asyncio.to_thread(next, made, None)
+        assert found, "within 60 s no pod was made"
+        return found
+
     def write_status(self, pod: dict[str, Any], **status: Any) -> None:
         """As the kubelet does."""
         self.admin.merge(self.path(pod["metadata"]["name"]) + "/status", {"status": status})

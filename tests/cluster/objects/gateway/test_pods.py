@@ -193,12 +193,10 @@ async def test_what_a_gateway_makes_when_its_deployment_is_gone_goes_too(space, 
     await earlier.close()
     await launcher.adopt()
     await launcher.start(space.spec())
-    first = space.pod()["metadata"]["uid"]
+    before = space.admin.list(space.path())["metadata"]["resourceVersion"]
     space.admin.delete(f"/apis/apps/v1/namespaces/{space.name}/deployments/gateway")
-    replaced = await soon(
-        lambda: [pod for pod in space.pods() if pod["metadata"]["uid"] != first], "another pod takes its place"
-    )
-    assert replaced[0]["metadata"]["ownerReferences"]
+    replacement = await space.made_since(before)
+    assert replacement["metadata"]["ownerReferences"]
     await launcher.close()
     await soon(lambda: space.pods() == [], "it is collected as well", seconds=60)
 
