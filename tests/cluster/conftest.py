@@ -22,11 +22,10 @@ from engine.definitions import define
 from engine.plugins.kube.client import Cluster
 from harness import acme
 from harness.api import Api
-from harness.enclosure import NODE_ADDRESS
 from harness.existing import EXISTING, IMAGE, REMEDY
-from harness.ingress import TRAEFIK_ADDRESS
 from harness.places import IMAGES, KUBECONFIG, RUN
 from usage.edges import FOREIGN
+from usage.front import PUBLIC
 from usage.ground import Ground
 from usage.reach import Walk
 from usage.running import Running
@@ -41,8 +40,6 @@ LIVES = "test_stacks.py"
 LIVED_LAST = "[archon]"
 # Pods have few shares of the processors, and clients wait for them: what is done beside takes what is left.
 NICENESS = {"the node": 0, "lives": 10, "beside": 13}
-# What the stacks call themselves in public, and where the node serves them.
-PUBLIC = {"mcp-map.your-domain.com": NODE_ADDRESS, "mcp.slipway.internal": TRAEFIK_ADDRESS}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -161,13 +158,13 @@ def cluster(kubeconfig: Path, turns: Turns) -> Iterator[Cluster]:
 def running(
     cluster: Cluster,
     ground: Ground,
-    images: dict[str, str],
+    trust: Path,
     turns: Turns,
     tmp_path_factory: pytest.TempPathFactory,
     pytestconfig: pytest.Config,
 ) -> Iterator[Running]:
     """Stacks in use on the test node, one at a time; the last one goes with the tests."""
-    found = Running(cluster, ground, turns, tmp_path_factory.mktemp("running"))
+    found = Running(cluster, ground, turns, tmp_path_factory.mktemp("running"), trust)
     pytestconfig.pluginmanager.get_plugin("stages").watch(found.stages)
     yield found
     found.none()
