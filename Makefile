@@ -21,6 +21,8 @@ BESIDE := -n 3 --dist loadscope --no-loadscope-reorder
 # What test-objects runs, and what that needs built.
 OBJECTS_TESTS ?= tests/cluster/objects/test_stack_objects.py tests/cluster/objects/test_engine_pitfalls.py tests/cluster/objects/test_engine_reports.py
 OBJECTS_TOOLS := etcd kubernetes pulumi-language pulumi
+# What set-up installs is found where the machine has none of its own: uv, and for tests Node.js.
+export PATH := $(PATH):$(CURDIR)/$(BIN)
 say = printf '\033[1m› %s\033[0m\n'
 
 .PHONY: help setup run test check format golden preview up bench soak clean test-objects test-cluster cluster-up cluster-down
