@@ -141,12 +141,16 @@ class Child:
         self._state = state
 
     def _hear(self) -> None:
+        reset = False
         while True:
             try:
                 data = self._control.recv(wire.LARGEST)
-            except BlockingIOError:
-                return
-            except OSError:
+            except OSError as error:
+                if not reset and isinstance(error, BlockingIOError):
+                    return
+                if not reset and isinstance(error, ConnectionResetError):
+                    reset = True  # it left words of ours unread: that is told before its own last words are
+                    continue
                 data = b""
             if not data:
                 self._lose_control()

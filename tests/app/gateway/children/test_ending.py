@@ -8,6 +8,8 @@ import time
 import pytest
 from hygiene import alive, descendants, until
 
+from app.gateway.children.keeper import _wire as wire
+
 
 async def test_a_child_that_ends_with_its_input_is_not_signalled(run):
     child = await run("echo", after_input=30.0)
@@ -44,6 +46,19 @@ async def test_daemons_are_ended_when_their_server_ends_by_itself(ready, childre
     await child.gone.wait()
     assert child.orphans == 2
     assert set(descendants()) == {children.keeper}
+
+
+async def test_what_it_left_behind_is_counted_though_its_minder_ended_without_reading_all_we_said(ready):
+    child = await ready("daemon")
+    os.kill(child.minder, signal.SIGSTOP)
+    await until(lambda: "stopped" in descendants()[child.minder])
+    child.lines.close_input()
+    await until(lambda: "zombie" in descendants()[child.pid])
+    for _ in range(2):  # it reads one, and then sees that its child has ended
+        child._control.send(wire.pack(wire.STOP, 1.0, 1.0))
+    os.kill(child.minder, signal.SIGCONT)
+    await child.gone.wait()
+    assert child.orphans == 2
 
 
 async def test_daemons_that_end_leave_no_zombies_while_their_server_lives_on(ready):
