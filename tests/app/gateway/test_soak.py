@@ -57,9 +57,11 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self._folder = str(folder)
+        self._said = folder / "said"
         words = [sys.executable, "-c", STARTER]
         environment = {**os.environ, "TMPDIR": self._folder}
-        self.starter = subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
+        with self._said.open("wb") as said:
+            self.starter = subprocess.Popen(words, env=environment, stderr=said, start_new_session=True)
         self._seen: set[psutil.Process] = set()
 
     def look(self) -> dict[psutil.Process, str]:
@@ -76,6 +78,23 @@ class Run:
 
     def of(self, text: str) -> list[psutil.Process]:
         return [process for process, words in self.look().items() if text in words]
+
+    async def begins(self, text: str) -> None:
+        """Until it runs that."""
+        try:
+            await until(lambda: self.of(text), 60)
+        except AssertionError:
+            pytest.fail(f"no {text} among {self._told()}; it said: {self._said.read_text()[-2000:]}")
+
+    async def ends(self) -> None:
+        """Until nothing of it lives."""
+        try:
+            await until(lambda: not self.look(), 60)
+        except AssertionError:
+            pytest.fail(f"it left {self._told()}")
+
+    def _told(self) -> str:
+        return ", ".join(f"{process}: {words}" for process, words in self.look().items()) or "nothing"
 
     def _is_here(self, process: psutil.Process) -> bool:
         with suppress(psutil.Error):
@@ -109,8 +128,8 @@ def run(tmp_path: Path) -> Iterator[Run]:
 )
 async def test_nothing_is_left_of_a_soak_however_its_run_ends(run, who, number):
     for at_work in ("hostile.py", "moody.py"):
-        await until(lambda at_work=at_work: run.of(at_work), 60)
+        await run.begins(at_work)
     ended = run.starter if who == "starter" else run.of(who)[0]
     run.look()
     ended.send_signal(number)
-    await until(lambda: not run.look(), 60)
+    await run.ends()
