@@ -14,6 +14,7 @@ from app.gateway.children.command import CannotRun, Command, refused
 from app.gateway.children.ending import Ending, exit_code
 from app.gateway.children.keeper import _wire as wire
 from app.gateway.children.metrics import ChildMetrics, ChildState
+from app.gateway.children.packets import packets
 from app.gateway.children.streams import ChildLines
 from app.gateway.children.tail import ErrorStream, Tail
 from app.gateway.launcher import LaunchError
@@ -141,21 +142,11 @@ class Child:
         self._state = state
 
     def _hear(self) -> None:
-        reset = False
-        while True:
-            try:
-                data = self._control.recv(wire.LARGEST)
-            except OSError as error:
-                if not reset and isinstance(error, BlockingIOError):
-                    return
-                if not reset and isinstance(error, ConnectionResetError):
-                    reset = True  # it left words of ours unread: that is told before its own last words are
-                    continue
-                data = b""
-            if not data:
+        for data in packets(self._control):
+            if data:
+                self._told(wire.unpack(data))
+            else:
                 self._lose_control()
-                return
-            self._told(wire.unpack(data))
 
     def _told(self, message: wire.Message) -> None:
         match message:

@@ -16,6 +16,7 @@ import app
 from app.gateway.children.keeper import _wire as wire
 from app.gateway.children.keeper._mark import new_mark
 from app.gateway.children.keeper._tree import LINUX
+from app.gateway.children.packets import packets
 
 _PROGRAM = (
     "import sys; sys.path.insert(0, sys.argv[1]); from app.gateway.children.keeper._keeper import main; "
@@ -93,13 +94,7 @@ class KeeperLink:
         await self._ended()
 
     def _hear(self) -> None:
-        while self.alive:
-            try:
-                data = self._socket.recv(wire.LARGEST)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
+        for data in packets(self._socket):
             if data:
                 self._told(*wire.unpack(data))
                 continue
