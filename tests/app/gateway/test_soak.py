@@ -79,22 +79,22 @@ class Run:
     def of(self, text: str) -> list[psutil.Process]:
         return [process for process, words in self.look().items() if text in words]
 
-    async def begins(self, text: str) -> None:
-        """Until it runs that."""
+    async def begins(self, text: str) -> bool:
+        """Whether it comes to run that."""
         try:
             await until(lambda: self.of(text), 60)
         except AssertionError:
-            pytest.fail(f"no {text} among {self._told()}; it said: {self._said.read_text()[-2000:]}")
+            return False
+        return True
 
-    async def ends(self) -> None:
-        """Until nothing of it lives."""
-        try:
+    async def left(self) -> dict[psutil.Process, str]:
+        """What of it lives on for a minute."""
+        with suppress(AssertionError):
             await until(lambda: not self.look(), 60)
-        except AssertionError:
-            pytest.fail(f"it left {self._told()}")
+        return self.look()
 
-    def _told(self) -> str:
-        return ", ".join(f"{process}: {words}" for process, words in self.look().items()) or "nothing"
+    def said(self) -> str:
+        return self._said.read_text()[-2000:]
 
     def _is_here(self, process: psutil.Process) -> bool:
         with suppress(psutil.Error):
@@ -128,8 +128,8 @@ def run(tmp_path: Path) -> Iterator[Run]:
 )
 async def test_nothing_is_left_of_a_soak_however_its_run_ends(run, who, number):
     for at_work in ("hostile.py", "moody.py"):
-        await run.begins(at_work)
+        assert await run.begins(at_work), run.said()
     ended = run.starter if who == "starter" else run.of(who)[0]
     run.look()
     ended.send_signal(number)
-    await run.ends()
+    assert not await run.left()

@@ -63,16 +63,17 @@ async def test_what_it_left_behind_is_counted_though_its_minder_ended_without_re
 
 async def test_daemons_that_end_leave_no_zombies_while_their_server_lives_on(ready):
     child = await ready("litter", look=60.0)
-    await asyncio.sleep(1.0)
+    assert await anext(child.lines) == b'{"hundred":true}'
     zombies = [what for what in descendants(child.minder).values() if what.startswith("zombie")]
     assert len(zombies) <= 10
     await child.stop()
 
 
-async def test_a_stopped_child_still_ends(ready):
+async def test_a_stopped_child_still_ends(ready, children):
     child = await ready("stop-itself")
     await until(lambda: "stopped" in descendants()[child.pid])
     await child.stop()
+    assert set(descendants()) == {children.keeper}
 
 
 async def test_a_child_that_closes_its_output_but_lives_is_ended(ready):

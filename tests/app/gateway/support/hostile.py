@@ -86,9 +86,11 @@ def breeder() -> None:
 
 
 def litter() -> None:
-    """Lives on while daemons of its own end, one after the other."""
+    """Lives on while daemons of its own end, one after the other; says when there were a hundred."""
     say('{"ready":true}')
-    for _ in range(60 * 200):
+    for number in range(60 * 200):
+        if number == 100:
+            say('{"hundred":true}')
         if os.fork() == 0:
             if os.fork():
                 os._exit(0)
